@@ -1,0 +1,26 @@
+"""Public ids. UUIDv7 (RFC 9562 §5.7) for what is ordered by time, random ones with a typed prefix for the rest."""
+
+import os
+import secrets
+import time
+from uuid import UUID
+
+# No vowels and no look-alikes: ids are read aloud and must not spell words.
+ALPHABET = "0123456789bcdfghjkmnpqrstvwxyz"
+
+_last = 0
+
+
+def uuid7() -> UUID:
+    """Rising within a process, also when the clock steps back: 48 bits of milliseconds, 12 bits of their fraction."""
+    global _last
+    now = time.time_ns()
+    tick = (now // 1_000_000) << 12 | (now % 1_000_000) * 4096 // 1_000_000
+    _last = tick = max(tick, _last + 1)
+    random = int.from_bytes(os.urandom(8), "big") & (1 << 62) - 1
+    return UUID(int=(tick >> 12) << 80 | 7 << 76 | (tick & 0xFFF) << 64 | 2 << 62 | random)
+
+
+def random_id(prefix: str, length: int = 16) -> str:
+    """As in `prj_7k2m…`: 16 characters carry 78 bits."""
+    return prefix + "_" + "".join(secrets.choice(ALPHABET) for _ in range(length))

@@ -1,0 +1,172 @@
+"""All settings, read once from the environment. A wrong one stops the start with its name, its value and what is allowed."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tidings.errors import Misconfigured
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """database_url, redis_url: None means the embedded servers, which `tidings run` starts and passes on to its children.
+
+    *_s: seconds.   *_bytes: bytes.
+    """
+
+    database_url: str | None = None
+    redis_url: str | None = None
+    stream_redis_url: str | None = None
+    state_dir: Path = Path(".state")
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str | None = None
+    secret_key: str | None = None
+    log_format: str = "text"
+    log_level: str = "INFO"
+    shards: int = 4
+    database_pool: int = 16
+    cors_origins: tuple[str, ...] = ("*",)
+    streams_per_subscriber: int = 10
+    streams_per_project: int = 100_000
+    backlog_limit: int = 20_000
+    hot_window_events: int = 10_000
+    hot_window_bytes: int = 64 * 1024 * 1024
+    replay_limit: int = 10_000
+    connection_buffer_bytes: int = 1024 * 1024
+    drain_s: float = 10.0
+    readiness_delay_s: float = 0.0
+    retention_days: int = 30
+    lease_s: float = 2.0
+
+    @property
+    def base_url(self) -> str:
+        """Where people reach the API, without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from `TIDINGS_*` variables.
+
+    Raises Misconfigured for a value out of bounds, and for a variable that no setting has (a typing error, mostly).
+    """
+    values: dict[str, Any] = {}
+    for name, value in environ.items():
+        if name.startswith("TIDINGS_") and value != "":
+            field = name.removeprefix("TIDINGS_").lower()
+            if field not in READERS:
+                raise Misconfigured(f"{name} is no setting of Tidings. Settings are: {', '.join(sorted(map(variable, READERS)))}.")
+            values[field] = read(field, value)
+    return Settings(**values)
+
+
+def read(field: str, value: str) -> Any:
+    reader, allowed = READERS[field]
+    try:
+        return reader(value)
+    except ValueError as error:
+        raise Misconfigured(f"{variable(field)}={redacted(field, value)} is not allowed: it must be {allowed}.") from error
+
+
+def variable(field: str) -> str:
+    return "TIDINGS_" + field.upper()
+
+
+def redacted(field: str, value: str) -> str:
+    """The value as it may be shown: secrets hidden, passwords taken out of URLs."""
+    if field == "secret_key":
+        return "***"
+    if field.endswith("_url"):
+        return redacted_url(value)
+    return value
+
+
+def redacted_url(url: str) -> str:
+    _, separator, place = url.rpartition("@")
+    return f"{url.split('://')[0]}://***@{place}" if separator else url
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    def reader(value: str) -> str:
+        if value not in allowed:
+            raise ValueError(value)
+        return value
+
+    return reader
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    def reader(value: str) -> int:
+        number = int(value)
+        if not low <= number <= high:
+            raise ValueError(value)
+        return number
+
+    return reader
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    def reader(value: str) -> float:
+        number = float(value)
+        if not low <= number <= high:
+            raise ValueError(value)
+        return number
+
+    return reader
+
+
+def url_with(*schemes: str) -> Callable[[str], str]:
+    def reader(value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in schemes or not parts.netloc:
+            raise ValueError(value)
+        return value
+
+    return reader
+
+
+def long_secret(value: str) -> str:
+    if len(value) < 32:
+        raise ValueError("too short")
+    return value
+
+
+def origins(value: str) -> tuple[str, ...]:
+    found = tuple(part.strip() for part in value.split(",") if part.strip())
+    if not all(origin == "*" or urlsplit(origin).scheme in ("http", "https") for origin in found):
+        raise ValueError(value)
+    return found
+
+
+REDIS = url_with("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+A_REDIS = "redis://, rediss://, or redis+sentinel://HOST:PORT,HOST:PORT/SERVICE[/DB]"
+
+READERS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "database_url": (url_with("postgresql", "postgres"), "postgresql://USER:PASSWORD@HOST:PORT/DATABASE (PostgreSQL 14 or later)"),
+    "redis_url": (REDIS, f"{A_REDIS} (Redis 7 or Valkey 8 or later)"),
+    "stream_redis_url": (url_with("redis", "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"), f"{A_REDIS}, or redis+cluster://HOST:PORT"),
+    "state_dir": (Path, "a folder"),
+    "host": (str, "an address to listen on"),
+    "port": (whole(1, 65535), "a port between 1 and 65535"),
+    "public_url": (url_with("http", "https"), "an http(s) URL"),
+    "secret_key": (long_secret, "at least 32 characters"),
+    "log_format": (one_of("text", "json"), "text or json"),
+    "log_level": (one_of("DEBUG", "INFO", "WARNING", "ERROR"), "DEBUG, INFO, WARNING or ERROR"),
+    "shards": (whole(1, 64), "a whole number between 1 and 64"),
+    "database_pool": (whole(2, 500), "a whole number between 2 and 500"),
+    "cors_origins": (origins, "* or origins separated by commas, as in https://app.example.com"),
+    "streams_per_subscriber": (whole(1, 1000), "a whole number between 1 and 1000"),
+    "streams_per_project": (whole(1, 10_000_000), "a whole number between 1 and 10000000"),
+    "backlog_limit": (whole(100, 10_000_000), "a whole number between 100 and 10000000"),
+    "hot_window_events": (whole(10, 1_000_000), "a whole number between 10 and 1000000"),
+    "hot_window_bytes": (whole(1024 * 1024, 2**34), "a whole number of bytes, at least 1048576"),
+    "replay_limit": (whole(0, 1_000_000), "a whole number between 0 and 1000000"),
+    "connection_buffer_bytes": (whole(65536, 2**30), "a whole number of bytes, at least 65536"),
+    "drain_s": (seconds(0, 600), "seconds between 0 and 600"),
+    "readiness_delay_s": (seconds(0, 120), "seconds between 0 and 120"),
+    "retention_days": (whole(1, 3650), "a whole number of days between 1 and 3650"),
+    "lease_s": (seconds(0.5, 60), "seconds between 0.5 and 60"),
+}
