@@ -1,0 +1,41 @@
+"""Tells a shard's sequencer that something was committed. Only a hint: sequencers also poll, so a lost one costs 100 ms."""
+
+import asyncio
+from typing import Any
+
+from tidings.platform.redis import REDIS_AWAY, WAKE_CHANNEL
+
+AWAY_PAUSE_S = 0.5
+
+
+class Waker:
+    """`wake` never waits and never fails; wakes of the same moment go out as one."""
+
+    def __init__(self, redis: Any) -> None:
+        self.redis = redis
+        self.shards: set[int] = set()
+        self.wanted = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self.task = asyncio.create_task(self.run())
+
+    async def stop(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
+
+    def wake(self, shard: int) -> None:
+        self.shards.add(shard)
+        self.wanted.set()
+
+    async def run(self) -> None:
+        while True:
+            await self.wanted.wait()
+            self.wanted.clear()
+            shards, self.shards = self.shards, set()
+            try:
+                for shard in shards:
+                    await self.redis.publish(WAKE_CHANNEL, shard)
+            except REDIS_AWAY:
+                await asyncio.sleep(AWAY_PAUSE_S)
