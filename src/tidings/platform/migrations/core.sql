@@ -183,7 +183,7 @@ CREATE TABLE events (
     created_at timestamptz NOT NULL                 -- when it got its position
 ) PARTITION BY RANGE (created_at);
 CREATE INDEX events_by_position ON events (shard, position);
-CREATE INDEX events_of_notification ON events (notification) WHERE notification IS NOT NULL AND type <> 'notification.created';
+CREATE INDEX events_of_notification ON events (notification) WHERE notification IS NOT NULL;
 CREATE TABLE events_default PARTITION OF events DEFAULT;
 
 -- Notifications and their projections ---------------------------------------------------------------------------------
@@ -196,6 +196,7 @@ CREATE TABLE notifications (
     channels text[] NOT NULL,
     audience json NOT NULL,                         -- `to`, as it was given
     recipients bigint NOT NULL,
+    recipient_ids bigint[],                         -- of an audience that was resolved; otherwise see fanouts
     transient boolean NOT NULL DEFAULT false,
     expires_at timestamptz,
     created_by text NOT NULL,

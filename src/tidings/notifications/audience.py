@@ -1,0 +1,106 @@
+"""Who a notification is for.
+
+Up to 1,000 people are resolved when it is published: the event carries them, and their inbox rows are written in that transaction.
+A larger audience is named by topics or everyone, and means the members as of the event's position.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from tidings.errors import Invalid, NotFound
+from tidings.notifications.draft import Draft
+from tidings.notifications.structs import MAX_RECIPIENTS
+from tidings.platform.postgres import Connection
+from tidings.recipients.resolve import ensure_subscribers
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """recipients: inner ids, sorted. topics, everyone: set only for a large audience. size: people, at most."""
+
+    recipients: list[int]
+    topics: list[int] | None
+    everyone: bool
+    size: int
+
+    @property
+    def is_large(self) -> bool:
+        return self.everyone or self.topics is not None
+
+
+class Directory(msgspec.Struct, frozen=True):
+    """All that the drafts of one transaction name. members, everybody: only where small enough to be resolved."""
+
+    subscribers: Mapping[str, int]
+    topics: Mapping[str, tuple[int, int]]  # key → inner id, number of members
+    members: Mapping[int, Sequence[int]]
+    everybody: Sequence[int]
+    everybody_size: int
+
+
+async def look_up(connection: Connection, project: int, drafts: Sequence[Draft], actor: str) -> Directory:
+    """Everything the drafts name, in at most four statements however many drafts there are."""
+    lenient = [name for draft in drafts if not draft.wanted.strict for name in draft.subscribers]
+    strict = [name for draft in drafts if draft.wanted.strict for name in draft.subscribers]
+    subscribers = await ensure_subscribers(connection, project, list(dict.fromkeys(lenient)), actor) if lenient else {}
+    if strict:
+        subscribers = await known_subscribers(connection, project, strict) | subscribers
+    topics = await known_topics(connection, project, [key for draft in drafts for key in draft.topics])
+    small = [topic for topic, size in topics.values() if size <= MAX_RECIPIENTS]
+    everybody, everybody_size = await everybody_of(connection, project) if any(d.everyone for d in drafts) else ([], 0)
+    return Directory(subscribers, topics, await members_of(connection, small) if small else {}, everybody, everybody_size)
+
+
+async def known_subscribers(connection: Connection, project: int, names: Sequence[str]) -> dict[str, int]:
+    rows = await connection.fetch(
+        "SELECT external_id, id FROM subscribers WHERE project = $1 AND external_id = ANY($2::text[]) AND deleted_at IS NULL", project, names
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def known_topics(connection: Connection, project: int, keys: Sequence[str]) -> dict[str, tuple[int, int]]:
+    if not keys:
+        return {}
+    rows = await connection.fetch(
+        "SELECT key, id, members FROM topics WHERE project = $1 AND key = ANY($2::text[]) AND deleted_at IS NULL", project, keys
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+async def members_of(connection: Connection, topics: Sequence[int]) -> dict[int, list[int]]:
+    rows = await connection.fetch(
+        "SELECT topic, array_agg(subscriber) FROM topic_members WHERE topic = ANY($1::bigint[]) AND removed_by IS NULL GROUP BY topic", topics
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def everybody_of(connection: Connection, project: int) -> tuple[list[int], int]:
+    rows = await connection.fetch(
+        "SELECT id FROM subscribers WHERE project = $1 AND deleted_at IS NULL ORDER BY id LIMIT $2", project, MAX_RECIPIENTS + 1
+    )
+    if len(rows) <= MAX_RECIPIENTS:
+        return [row[0] for row in rows], len(rows)
+    return [], await connection.fetchval("SELECT count(*) FROM subscribers WHERE project = $1 AND deleted_at IS NULL", project)
+
+
+def resolve(draft: Draft, directory: Directory) -> Resolved:
+    """Raises Invalid for an unknown subscriber of a strict draft, NotFound for an unknown topic."""
+    recipients = {inner_id(name, draft, directory) for name in draft.subscribers}
+    for index, one in enumerate(draft.wanted.to):
+        if not isinstance(one, str) and one.topic is not None and one.topic not in directory.topics:
+            raise NotFound(f"There is no topic {one.topic!r}; PUT /v1/topics/{one.topic} makes it.", field=f"to[{index}].topic")
+    named = [directory.topics[key] for key in draft.topics]
+    size = len(recipients) + sum(members for _, members in named) + (directory.everybody_size if draft.everyone else 0)
+    resolved = recipients.union(*(directory.members.get(topic, ()) for topic, _ in named), directory.everybody if draft.everyone else ())
+    can_resolve = all(members <= MAX_RECIPIENTS for _, members in named) and not (draft.everyone and directory.everybody_size > MAX_RECIPIENTS)
+    if can_resolve and len(resolved) <= MAX_RECIPIENTS:
+        return Resolved(sorted(resolved), None, False, len(resolved))
+    return Resolved(sorted(recipients), [topic for topic, _ in named], draft.everyone, size)
+
+
+def inner_id(name: str, draft: Draft, directory: Directory) -> int:
+    try:
+        return directory.subscribers[name]
+    except KeyError:
+        index = draft.wanted.to.index(name)
+        raise Invalid(f"There is no subscriber {name!r}, and strict was asked for.", field=f"to[{index}]") from None

@@ -1,0 +1,112 @@
+"""The inbox of the subscriber who asks."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, Router, get, post
+from litestar.params import Parameter
+
+from tidings.access.principals import SubscriberSession
+from tidings.errors import Invalid
+from tidings.events.cursor import Cursor
+from tidings.events.wake import Waker
+from tidings.notifications.counts import count_one, fold
+from tidings.notifications.inbox import View, read_page
+from tidings.notifications.marks import Action, mark
+from tidings.notifications.structs import Counts, InboxPage, Mark, Marked
+from tidings.platform.postgres import Database, tenant_connection, tenant_transaction
+from tidings.platform.problems import responses
+
+Position = Callable[[int], Cursor]
+
+MARK_PROBLEMS = responses(200, Marked, 400, 401, 404, 413, 415, 422, 503)
+
+
+@get("/", operation_id="ReadInbox", responses=responses(200, InboxPage, 304, 400, 401, 422))
+async def read_inbox(
+    request: Request[Any, Any, Any],
+    session: SubscriberSession,
+    database: Database,
+    position: Position,
+    limit: Annotated[int, Parameter(ge=1, le=200, description="Items a page.")] = 25,
+    after: Annotated[str | None, Parameter(description="`next` of the page before.")] = None,
+    unread: Annotated[bool, Parameter(description="Only what is unread.")] = False,
+    archived: Annotated[bool, Parameter(description="Only what was archived.")] = False,
+    category: Annotated[str | None, Parameter(max_length=100, description="Only this category.")] = None,
+) -> Response[bytes]:
+    """The newest items first. `cursor` is where to stream from: page and stream together miss nothing."""
+    if unread and archived:
+        raise Invalid("Ask for unread or for archived items, not both: archived items do not count as unread.", field="archived")
+    view: View = "unread" if unread else "archived" if archived else "all"
+    tenant = session.tenant
+    # Read before the rows, so that what happens between the two is streamed and not lost.
+    here = position(tenant.shard)
+    async with tenant_connection(database, tenant.id) as connection:
+        page = await read_page(connection, tenant.id, session.subscriber, view, category, after, limit, here)
+    return with_etag(request, msgspec.json.encode(page))
+
+
+@get("/counts", operation_id="CountInbox", responses=responses(200, Counts, 304, 401))
+async def count_inbox(request: Request[Any, Any, Any], session: SubscriberSession, database: Database) -> Response[bytes]:
+    """How many items there are, unseen and unread; archived ones do not count."""
+    async with tenant_connection(database, session.tenant.id) as connection:
+        counts, should_fold = await count_one(connection, session.subscriber)
+    if should_fold:
+        await fold(database, session.tenant.id, session.subscriber)
+    return with_etag(request, msgspec.json.encode(counts))
+
+
+def with_etag(request: Request[Any, Any, Any], body: bytes) -> Response[bytes]:
+    """304 when the caller has this already (RFC 9110 §13.1.2). Private: an inbox belongs in no shared cache."""
+    etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+    if etag in [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]:
+        return Response(b"", status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")
+
+
+@post("/seen", status_code=200, operation_id="MarkSeen", responses=MARK_PROBLEMS)
+async def mark_seen(data: Mark, session: SubscriberSession, database: Database, waker: Waker) -> Marked:
+    """Mark items seen: they were on the screen."""
+    return await mark_and_wake(database, waker, session, "seen", data)
+
+
+@post("/read", status_code=200, operation_id="MarkRead", responses=MARK_PROBLEMS)
+async def mark_read(data: Mark, session: SubscriberSession, database: Database, waker: Waker) -> Marked:
+    """Mark items read; what is read is seen too."""
+    return await mark_and_wake(database, waker, session, "read", data)
+
+
+@post("/unread", status_code=200, operation_id="MarkUnread", responses=MARK_PROBLEMS)
+async def mark_unread(data: Mark, session: SubscriberSession, database: Database, waker: Waker) -> Marked:
+    """Mark items unread again; they stay seen."""
+    return await mark_and_wake(database, waker, session, "unread", data)
+
+
+@post("/archive", status_code=200, operation_id="Archive", responses=MARK_PROBLEMS)
+async def archive(data: Mark, session: SubscriberSession, database: Database, waker: Waker) -> Marked:
+    """Put items away; they no longer count."""
+    return await mark_and_wake(database, waker, session, "archived", data)
+
+
+@post("/unarchive", status_code=200, operation_id="Unarchive", responses=MARK_PROBLEMS)
+async def unarchive(data: Mark, session: SubscriberSession, database: Database, waker: Waker) -> Marked:
+    """Take items back into the inbox, as they were."""
+    return await mark_and_wake(database, waker, session, "unarchived", data)
+
+
+async def mark_and_wake(database: Database, waker: Waker, session: SubscriberSession, action: Action, which: Mark) -> Marked:
+    async with tenant_transaction(database, session.tenant.id) as connection:
+        marked = await mark(connection, session, action, which, datetime.now(UTC))
+    waker.wake(session.tenant.shard)
+    return marked
+
+
+router = Router(
+    path="/v1/inbox",
+    route_handlers=[read_inbox, count_inbox, mark_seen, mark_read, mark_unread, archive, unarchive],
+    tags=["Inbox"],
+)

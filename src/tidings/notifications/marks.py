@@ -1,0 +1,214 @@
+"""Seen, read, unread, archived: changes of state that a subscriber makes, each of them an event.
+
+Two devices at once are put in order by the lock on the subscriber's state row. A mark of few items changes their rows, and its event
+names them; "all read" over thousands moves a watermark instead (100,000 rows would take half a second), and its event names the
+watermark. Either way the event says exactly what changed, so that a rebuild ends with equal rows.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from tidings.access.principals import SubscriberSession
+from tidings.errors import Invalid, NotFound
+from tidings.events.entry import NewEvent
+from tidings.events.outbox import append
+from tidings.notifications.counts import counts_of, lock_state
+from tidings.notifications.state import HERE, READ_AT, SEEN_AT, UNREAD, UNSEEN
+from tidings.notifications.structs import Counts, Mark, Marked
+from tidings.platform.postgres import Connection
+
+Action = Literal["seen", "read", "unread", "archived", "unarchived"]
+
+# More items than this move a watermark (seen, read) or are changed in several steps (unread, archived), an event each.
+STEP = 2000
+
+# What an action asks of an item, and what it does to it. $3 is the time.
+CHANGES: dict[Action, tuple[str, str]] = {
+    "seen": (UNSEEN, "seen_at = $3"),
+    "read": (UNREAD, f"read_at = $3, seen_at = coalesce({SEEN_AT}, $3)"),
+    # Own columns only from here on, so the watermark's times are taken along.
+    "unread": (f"NOT {UNREAD}", f"read_at = NULL, seen_at = coalesce({SEEN_AT}, $3), apart = true"),
+    "archived": (HERE, "archived_at = $3"),
+    "unarchived": (f"NOT {HERE}", "archived_at = NULL"),
+}
+
+
+def change_sql(action: Action) -> str:
+    """Change items and keep the sums right; answers the ids that were not so before. $1 subscriber, $2 ids, $3 time."""
+    needs, change = CHANGES[action]
+    return f"""
+    WITH before AS MATERIALIZED (
+        SELECT i.id, {HERE} AS here, {UNSEEN} AS unseen, {UNREAD} AS unread
+        FROM inbox i LEFT JOIN inbox_states s ON s.subscriber = i.subscriber
+        WHERE i.subscriber = $1 AND i.id = ANY($2::uuid[]) AND {needs}
+        ORDER BY i.id FOR UPDATE OF i
+    ), changed AS (
+        UPDATE inbox i SET {change} FROM before, inbox_states s
+        WHERE i.subscriber = $1 AND i.id = before.id AND s.subscriber = $1 AND $3::timestamptz IS NOT NULL
+        RETURNING i.id, i.seen_at, i.read_at, i.archived_at, i.apart
+    ), delta AS (
+        SELECT sum({HERE}::int - b.here::int) AS total,
+               sum(({HERE} AND {UNSEEN})::int - (b.here AND b.unseen)::int) AS unseen,
+               sum(({HERE} AND {UNREAD})::int - (b.here AND b.unread)::int) AS unread
+        FROM changed i JOIN before b ON b.id = i.id JOIN inbox_states s ON s.subscriber = $1
+        WHERE i.id <= s.counted_to
+    ), corrected AS (
+        UPDATE inbox_states SET total = inbox_states.total + delta.total, unseen = inbox_states.unseen + delta.unseen,
+            unread = inbox_states.unread + delta.unread
+        FROM delta WHERE subscriber = $1 AND delta.total IS NOT NULL
+    )
+    SELECT id::text FROM changed ORDER BY id
+    """  # noqa: S608
+
+
+CHANGE: dict[Action, str] = {action: change_sql(action) for action in CHANGES}
+
+
+class Step(msgspec.Struct, frozen=True):
+    """Part of a mark, an event of its own. internal: what a rebuild needs. shown: how the subscriber's devices are told which."""
+
+    changed: int
+    shown: dict[str, object]
+    internal: dict[str, object]
+
+
+async def mark(connection: Connection, session: SubscriberSession, action: Action, which: Mark, at: datetime) -> Marked:
+    """Change the state of items, in the caller's transaction. Raises Invalid, or NotFound for an `up_to` that is not in the inbox."""
+    project, subscriber = session.tenant.id, session.subscriber
+    watermarks = await lock_state(connection, project, subscriber)
+    if which.ids is not None and which.up_to is None:
+        steps = [await mark_items(connection, subscriber, action, valid_ids(which.ids), at)]
+    elif which.up_to is not None and which.ids is None:
+        steps = await mark_up_to(connection, project, subscriber, action, which.up_to, watermarks, at)
+    else:
+        raise Invalid('Say which items: {"ids": […]} or {"up_to": "…"}, one of the two.', field="ids")
+    counts = (await counts_of(connection, [subscriber])).get(subscriber, Counts())
+    await append(connection, [event_of(session, action, step, counts, at) for step in steps if step.changed])
+    return Marked(sum(step.changed for step in steps), counts)
+
+
+def valid_ids(ids: Sequence[str]) -> list[str]:
+    """Canonical ids. Raises Invalid, naming the one that is none."""
+    return [valid_id(text, f"ids[{index}]") for index, text in enumerate(ids)]
+
+
+def valid_id(text: str, field: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise Invalid(f"{text[:80]!r} is no id of an inbox item.", field=field) from None
+
+
+async def mark_items(connection: Connection, subscriber: int, action: Action, ids: Sequence[str], at: datetime) -> Step:
+    changed = [row[0] for row in await connection.fetch(CHANGE[action], subscriber, ids, at)]
+    return Step(len(changed), {"ids": changed}, {"ids": changed})
+
+
+async def mark_up_to(
+    connection: Connection, project: int, subscriber: int, action: Action, up_to: str, watermarks: tuple[str, str, str], at: datetime
+) -> list[Step]:
+    up_to = valid_id(up_to, "up_to")
+    if not await connection.fetchval("SELECT EXISTS (SELECT FROM inbox WHERE subscriber = $1 AND id = $2::uuid)", subscriber, up_to):
+        raise NotFound(f"There is no item {up_to} in this inbox.", field="up_to")
+    steps: list[Step] = []
+    while True:
+        ids = await candidates(connection, subscriber, action, up_to)
+        if len(ids) > STEP and action in ("seen", "read"):
+            return [*steps, await move_watermark(connection, project, subscriber, action, up_to, watermarks[2], at)]
+        if not ids:
+            return steps
+        steps.append(await mark_items(connection, subscriber, action, ids[:STEP], at))
+        if len(ids) <= STEP:
+            return steps
+
+
+async def candidates(connection: Connection, subscriber: int, action: Action, up_to: str) -> list[str]:
+    """The newest items up to and including one that the action would change; one more than a step, to tell that there are more."""
+    archived = "" if action == "unarchived" else f"AND {HERE}"
+    rows = await connection.fetch(
+        f"""SELECT i.id::text FROM inbox i LEFT JOIN inbox_states s ON s.subscriber = i.subscriber
+        WHERE i.subscriber = $1 AND i.id <= $2::uuid {archived} AND {CHANGES[action][0]} ORDER BY i.id DESC LIMIT {STEP + 1}""",  # noqa: S608
+        subscriber,
+        up_to,
+    )
+    return [row[0] for row in rows]
+
+
+# Items after the old sums and up to the new watermark are counted; the sums themselves tell the rest, unless the watermark ends
+# before `counted_to`. $2 is the watermark.
+BEFORE_WATERMARK = f"""
+SELECT count(*) FILTER (WHERE {HERE} AND {UNSEEN}) AS unseen, count(*) FILTER (WHERE {HERE} AND {UNREAD}) AS unread
+FROM inbox i LEFT JOIN inbox_states s ON s.subscriber = i.subscriber
+WHERE i.subscriber = $1 AND i.id <= $2::uuid AND i.id > $3::uuid
+"""  # noqa: S608
+
+
+async def move_watermark(connection: Connection, project: int, subscriber: int, action: Action, up_to: str, counted_to: str, at: datetime) -> Step:
+    """Cover everything up to an item. Large audiences still being written are left out: their items arrive apart."""
+    pending = await unwritten(connection, project, subscriber, up_to)
+    # Once the watermark is past `counted_to`, nothing that was summed is unseen (or unread) any more.
+    passes_sums = up_to >= counted_to
+    begin = counted_to if passes_sums else "00000000-0000-0000-0000-000000000000"
+    fresh = await connection.fetchrow(BEFORE_WATERMARK, subscriber, up_to, begin)
+    sums = await connection.fetchrow("SELECT unseen, unread FROM inbox_states WHERE subscriber = $1", subscriber)
+    unseen, unread = (fresh["unseen"] + sums["unseen"], fresh["unread"] + sums["unread"]) if passes_sums else (fresh["unseen"], fresh["unread"])
+    moved = ["seen"] if action == "seen" else ["seen", "read"]
+    await connection.execute(MOVE[action], subscriber, up_to, at)
+    await connection.execute(SETTLE_APART[action], subscriber, up_to, at)
+    left = {"unseen": 0 if passes_sums else sums["unseen"] - unseen, "unread": 0 if passes_sums else sums["unread"] - unread}
+    await connection.execute(
+        "UPDATE inbox_states SET unseen = $2, unread = $3 WHERE subscriber = $1",
+        subscriber,
+        left["unseen"],
+        left["unread"] if "read" in moved else sums["unread"],
+    )
+    return Step(unread if action == "read" else unseen, {"up_to": up_to}, {"up_to": up_to, "pending": pending})
+
+
+SEEN_WATERMARK = """seen_up_to_at = CASE WHEN $2::uuid > coalesce(seen_up_to, '00000000-0000-0000-0000-000000000000') THEN $3 ELSE seen_up_to_at END,
+    seen_up_to = greatest(seen_up_to, $2::uuid)"""
+READ_WATERMARK = SEEN_WATERMARK.replace("seen_", "read_")
+MOVE: dict[Action, str] = {
+    "seen": f"UPDATE inbox_states SET {SEEN_WATERMARK} WHERE subscriber = $1",
+    "read": f"UPDATE inbox_states SET {SEEN_WATERMARK}, {READ_WATERMARK} WHERE subscriber = $1",
+}
+# Items that stand apart are not covered by the watermark; they are few.
+SETTLE_APART: dict[Action, str] = {
+    "seen": "UPDATE inbox SET seen_at = $3 WHERE subscriber = $1 AND id <= $2::uuid AND apart AND seen_at IS NULL",
+    "read": """UPDATE inbox SET read_at = coalesce(read_at, $3), seen_at = coalesce(seen_at, $3)
+        WHERE subscriber = $1 AND id <= $2::uuid AND apart AND (read_at IS NULL OR seen_at IS NULL)""",
+}
+
+
+async def unwritten(connection: Connection, project: int, subscriber: int, up_to: str) -> list[str]:
+    """Notifications up to an id whose audience is still being written and that this inbox has not got yet.
+
+    FOR SHARE waits for the chunk being written, so that an item is either here or will find the watermark when it comes.
+    """
+    rows = await connection.fetch(
+        "SELECT notification::text FROM fanouts WHERE project = $1 AND done_at IS NULL AND kind = 'deliver' AND notification <= $2::uuid FOR SHARE",
+        project,
+        up_to,
+    )
+    unfinished = [row[0] for row in rows]
+    if not unfinished:
+        return []
+    here = await connection.fetch("SELECT id::text FROM inbox WHERE subscriber = $1 AND id = ANY($2::uuid[])", subscriber, unfinished)
+    return sorted(set(unfinished) - {row[0] for row in here})
+
+
+def event_of(session: SubscriberSession, action: Action, step: Step, counts: Counts, at: datetime) -> NewEvent:
+    shown = {"subscriber": session.external_id, "at": at, "changed": step.changed, "counts": counts} | step.shown
+    return NewEvent(
+        project=session.tenant.id,
+        shard=session.tenant.shard,
+        type=f"inbox.{action}",
+        recipients=[session.subscriber],
+        data=msgspec.json.encode(shown).decode(),
+        internal=msgspec.json.encode(step.internal).decode(),
+        actor=session.actor,
+    )

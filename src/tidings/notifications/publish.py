@@ -1,0 +1,164 @@
+"""The publish door: every notification enters here, and is committed when it answers.
+
+Concurrent publishes of a project commit together: while one transaction commits, the next gathers (no timer). One that fails is taken
+out, and the others are tried again. Measured on prototypes: 975/s with a transaction each, 2,400–4,000/s gathered.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from tidings.access.idempotency import Answer, OnceKey, claim, remember
+from tidings.access.principals import Tenant
+from tidings.errors import Conflict, TidingsError, Unavailable
+from tidings.events.wake import Waker
+from tidings.notifications.audience import look_up, resolve
+from tidings.notifications.draft import Draft
+from tidings.notifications.store import Prepared, prepare, store
+from tidings.notifications.structs import Accepted
+from tidings.platform.gather import Gather
+from tidings.platform.metrics import PUBLISH_BATCH, PUBLISH_LATENCY, PUBLISH_REFUSED, PUBLISHED
+from tidings.platform.postgres import Connection, Database, tenant_transaction
+
+# Publishes gathered into one transaction: enough to share its cost, few enough to keep it in the tens of milliseconds.
+MOST_TOGETHER = 200
+
+Outcome = Accepted | TidingsError
+
+
+class Publish(msgspec.Struct, frozen=True, eq=False):
+    """One request: a single draft, or those of a batch. answer: makes the body from the outcomes; a lone error is raised instead."""
+
+    tenant: Tenant
+    actor: str
+    drafts: Sequence[Draft | TidingsError]
+    once: OnceKey | None
+    answer: Callable[[Sequence[Outcome]], bytes]
+    arrived: float
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+class PublishDoor:
+    """backlog: events of a shard that wait for their position, as last seen.   backlog_limit: beyond it, publishing answers 503."""
+
+    def __init__(self, database: Database, waker: Waker, backlog: Callable[[int], int], backlog_limit: int) -> None:
+        self.database = database
+        self.waker = waker
+        self.backlog = backlog
+        self.backlog_limit = backlog_limit
+        self.gathering: dict[int, Gather[Publish, Answer]] = {}
+        self.running: set[tuple[int, str]] = set()
+
+    async def publish(
+        self, tenant: Tenant, actor: str, drafts: Sequence[Draft | TidingsError], once: OnceKey | None, answer: Callable[[Sequence[Outcome]], bytes]
+    ) -> Answer:
+        """Accept drafts. Raises Unavailable when the backlog is full; the error of a lone draft; Conflict while its key still runs."""
+        self.check_backlog(tenant.shard)
+        running = (tenant.id, once.key) if once is not None else None
+        if running is not None:
+            if running in self.running:
+                raise Conflict("A request with this Idempotency-Key is still running; repeat it in a moment.")
+            self.running.add(running)
+        try:
+            gather = self.gathering.get(tenant.id)
+            if gather is None:
+                gather = self.gathering[tenant.id] = Gather(self.commit, MOST_TOGETHER)
+            request = Publish(tenant, actor, drafts, once, answer, time.perf_counter())
+            result = await gather.get(request)
+            PUBLISH_LATENCY.observe(time.perf_counter() - request.arrived)
+            return result
+        finally:
+            if running is not None:
+                self.running.discard(running)
+
+    def check_backlog(self, shard: int) -> None:
+        if self.backlog(shard) >= self.backlog_limit:
+            PUBLISH_REFUSED.inc()
+            raise Unavailable(f"More than {self.backlog_limit} events wait for their place in the log; try again in a second.", retry_after=1)
+
+    async def commit(self, requests: list[Publish]) -> Mapping[Publish, Answer | Exception]:
+        """One transaction for all; if it fails, one for each, so that one bad request takes no other with it."""
+        PUBLISH_BATCH.observe(len(requests))
+        try:
+            answers = await self.commit_together(requests)
+        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as error:
+            unavailable = Unavailable("PostgreSQL cannot be reached; whether this was accepted is not known: repeat it with the same Idempotency-Key.")
+            unavailable.__cause__ = error
+            return dict.fromkeys(requests, unavailable)
+        except asyncpg.PostgresError as error:
+            if len(requests) == 1:
+                return {requests[0]: as_tidings_error(error)}
+            answers = {}
+            for request in requests:
+                answers |= await self.commit([request])
+        return answers
+
+    async def commit_together(self, requests: list[Publish]) -> dict[Publish, Answer | Exception]:
+        tenant = requests[0].tenant
+        async with tenant_transaction(self.database, tenant.id) as connection:
+            answers = await answers_already_known(connection, tenant.id, requests)
+            fresh = [request for request in requests if request not in answers]
+            if fresh:
+                answers |= await accept(connection, tenant, fresh)
+        self.waker.wake(tenant.shard)
+        return answers
+
+
+async def answers_already_known(connection: Connection, project: int, requests: Sequence[Publish]) -> dict[Publish, Answer | Exception]:
+    keyed = {request.once.key: request for request in requests if request.once is not None}
+    if not keyed:
+        return {}
+    known = await claim(connection, project, [request.once for request in keyed.values() if request.once is not None])
+    return {keyed[key]: answer for key, answer in known.items()}
+
+
+async def accept(connection: Connection, tenant: Tenant, requests: Sequence[Publish]) -> dict[Publish, Answer | Exception]:
+    """Write everything that these requests ask for, in the caller's transaction."""
+    now = datetime.now(UTC)
+    drafts = [draft for request in requests for draft in request.drafts if isinstance(draft, Draft)]
+    directory = await look_up(connection, tenant.id, drafts, requests[0].actor)
+    outcomes: dict[Publish, list[Outcome]] = {}
+    prepared: list[Prepared] = []
+    for request in requests:
+        outcomes[request] = results = []
+        for draft in request.drafts:
+            if isinstance(draft, TidingsError):
+                results.append(draft)
+                continue
+            try:
+                item = prepare(draft, resolve(draft, directory), request.actor, now)
+            except TidingsError as error:
+                results.append(error)
+            else:
+                prepared.append(item)
+                results.append(Accepted(item.id, item.audience.size))
+    await store(connection, tenant, prepared)
+    answers = {request: answer_of(request, results) for request, results in outcomes.items()}
+    kept = [(r.once, answer) for r, answer in answers.items() if r.once is not None and isinstance(answer, Answer)]
+    if kept:
+        await remember(connection, tenant.id, kept)
+    PUBLISHED.inc(len(prepared))
+    return dict(answers)
+
+
+def answer_of(request: Publish, results: Sequence[Outcome]) -> Answer | Exception:
+    try:
+        return Answer(202, request.answer(results))
+    except TidingsError as error:
+        return error
+
+
+def as_tidings_error(error: asyncpg.PostgresError) -> Exception:
+    """What the caller is told when PostgreSQL refuses: a full disk or too many connections pass, and nothing was kept."""
+    passing: tuple[type[Any], ...] = (asyncpg.InsufficientResourcesError, asyncpg.OperatorInterventionError, asyncpg.TransactionRollbackError)
+    if isinstance(error, passing):
+        problem = Unavailable(f"PostgreSQL refuses just now ({error.sqlstate}: {type(error).__name__}); nothing was accepted.", retry_after=2)
+        problem.__cause__ = error
+        return problem
+    return error

@@ -1,0 +1,176 @@
+"""Writing accepted notifications: the notification, its inbox rows or its fan-out, and its event, with a few statements for all."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from tidings.access.principals import Tenant
+from tidings.events.entry import NewEvent
+from tidings.events.outbox import append, array_literal
+from tidings.notifications.audience import Resolved
+from tidings.notifications.draft import Draft
+from tidings.notifications.structs import Shown
+from tidings.notifications.withdraw import remove_collapsed
+from tidings.platform.ids import uuid7
+from tidings.platform.metrics import INBOX_ROWS
+from tidings.platform.postgres import Connection
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A notification with everything decided. shown: what the people concerned see."""
+
+    id: str
+    draft: Draft
+    audience: Resolved
+    actor: str
+    shown: Shown
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it goes into inboxes."""
+        return "in_app" in self.draft.wanted.channels and not self.draft.wanted.transient
+
+
+def prepare(draft: Draft, audience: Resolved, actor: str, now: datetime) -> Prepared:
+    wanted = draft.wanted
+    identity = str(uuid7())
+    shown = Shown(
+        identity,
+        wanted.title,
+        wanted.body,
+        wanted.url,
+        wanted.data,
+        wanted.category,
+        wanted.priority,
+        wanted.collapse_key,
+        wanted.expires_at,
+        now,
+    )
+    return Prepared(identity, draft, audience, actor, shown)
+
+
+NOTIFICATIONS = """
+INSERT INTO notifications (project, id, title, body, url, data, category, collapse_key, priority, channels, audience, recipients,
+    recipient_ids, transient, expires_at, created_by, created_at)
+SELECT $1, id, title, body, url, data, category, collapse_key, priority, string_to_array(channels, ','), audience, recipients,
+    recipient_ids::bigint[], transient, expires_at, created_by, created_at
+FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::json[], $7::text[], $8::text[], $9::text[], $10::text[], $11::json[],
+    $12::bigint[], $13::text[], $14::boolean[], $15::timestamptz[], $16::text[], $17::timestamptz[])
+    AS new (id, title, body, url, data, category, collapse_key, priority, channels, audience, recipients, recipient_ids, transient, expires_at,
+            created_by, created_at)
+"""
+
+# An item whose id a watermark has already passed (another machine's clock) stands apart, so that it is not born read; the event
+# says so, and a rebuild does the same.
+INBOX = """
+WITH made AS (
+    INSERT INTO inbox (project, subscriber, id, category, collapse_key, expires_at, apart)
+    SELECT $1, new.subscriber, n.id, n.category, n.collapse_key, n.expires_at, coalesce(n.id <= greatest(s.seen_up_to, s.read_up_to), false)
+    FROM unnest($2::bigint[], $3::int[]) AS new (subscriber, item)
+    JOIN unnest($4::uuid[], $5::text[], $6::text[], $7::timestamptz[]) WITH ORDINALITY AS n (id, category, collapse_key, expires_at, item)
+        ON n.item = new.item
+    LEFT JOIN inbox_states s ON s.subscriber = new.subscriber
+    RETURNING subscriber, id, apart
+)
+SELECT subscriber, id::text FROM made WHERE apart
+"""
+
+FANOUTS = """
+INSERT INTO fanouts (project, notification, recipients, topics, everyone, expected)
+SELECT $1, notification, recipients::bigint[], topics::bigint[], everyone, expected
+FROM unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::bigint[]) AS new (notification, recipients, topics, everyone, expected)
+"""
+
+
+async def store(connection: Connection, tenant: Tenant, prepared: Sequence[Prepared]) -> None:
+    """Write them all, in the caller's transaction; their events last."""
+    if not prepared:
+        return
+    await insert_notifications(connection, tenant.id, prepared)
+    kept = [one for one in prepared if one.is_kept]
+    apart = await insert_inbox_rows(connection, tenant.id, [one for one in kept if not one.audience.is_large])
+    await insert_fanouts(connection, tenant.id, [one for one in kept if one.audience.is_large])
+    await append(connection, [event_of(tenant, one, apart.get(one.id, [])) for one in prepared])
+
+
+async def insert_notifications(connection: Connection, project: int, prepared: Sequence[Prepared]) -> None:
+    wanted = [one.draft.wanted for one in prepared]
+    await connection.execute(
+        NOTIFICATIONS,
+        project,
+        [one.id for one in prepared],
+        [one.title for one in wanted],
+        [one.body for one in wanted],
+        [one.url for one in wanted],
+        [one.draft.data for one in prepared],
+        [one.category for one in wanted],
+        [one.collapse_key for one in wanted],
+        [one.priority for one in wanted],
+        [",".join(one.channels) for one in wanted],
+        [msgspec.json.encode(one.to).decode() for one in wanted],
+        [one.audience.size for one in prepared],
+        [None if one.audience.is_large else array_literal(one.audience.recipients) for one in prepared],
+        [one.transient for one in wanted],
+        [one.expires_at for one in wanted],
+        [one.actor for one in prepared],
+        [one.shown.created_at for one in prepared],
+    )
+
+
+async def insert_inbox_rows(connection: Connection, project: int, prepared: Sequence[Prepared]) -> dict[str, list[int]]:
+    """Write the rows of small audiences. Answers, by notification, whose item stands apart from their watermarks."""
+    subscribers = [subscriber for one in prepared for subscriber in one.audience.recipients]
+    if not subscribers:
+        return {}
+    items = [index for index, one in enumerate(prepared, 1) for _ in one.audience.recipients]
+    wanted = [one.draft.wanted for one in prepared]
+    rows = await connection.fetch(
+        INBOX,
+        project,
+        subscribers,
+        items,
+        [one.id for one in prepared],
+        [one.category for one in wanted],
+        [one.collapse_key for one in wanted],
+        [one.expires_at for one in wanted],
+    )
+    INBOX_ROWS.inc(len(subscribers))
+    for one in prepared:
+        if one.draft.wanted.collapse_key is not None:
+            await remove_collapsed(connection, project, one.draft.wanted.collapse_key, one.audience.recipients)
+    apart: dict[str, list[int]] = {}
+    for subscriber, notification in rows:
+        apart.setdefault(notification, []).append(subscriber)
+    return apart
+
+
+async def insert_fanouts(connection: Connection, project: int, prepared: Sequence[Prepared]) -> None:
+    if not prepared:
+        return
+    await connection.execute(
+        FANOUTS,
+        project,
+        [one.id for one in prepared],
+        [array_literal(one.audience.recipients) for one in prepared],
+        [array_literal(one.audience.topics) for one in prepared],
+        [one.audience.everyone for one in prepared],
+        [one.audience.size for one in prepared],
+    )
+
+
+def event_of(tenant: Tenant, one: Prepared, apart: Sequence[int]) -> NewEvent:
+    wanted, audience = one.draft.wanted, one.audience
+    internal = {"recipients": audience.size, "in_app": "in_app" in wanted.channels, "transient": wanted.transient, "channels": wanted.channels}
+    return NewEvent(
+        project=tenant.id,
+        shard=tenant.shard,
+        type="notification.created",
+        notification=one.id,
+        recipients=audience.recipients,
+        topics=audience.topics,
+        everyone=audience.everyone,
+        data=msgspec.json.encode(one.shown).decode(),
+        internal=msgspec.json.encode(internal | ({"apart": apart} if apart else {})).decode(),
+        actor=one.actor,
+    )

@@ -1,0 +1,78 @@
+"""The projections' process: writes large audiences, withdraws what has expired, keeps house."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import asyncpg
+from loguru import logger
+
+from tidings.events.wake import Waker
+from tidings.notifications.fanout import advance_one
+from tidings.notifications.sweep import expire_due, keep_house
+from tidings.platform.metrics import ERRORS
+from tidings.platform.postgres import open_pool
+from tidings.platform.redis import open_redis
+from tidings.settings import Settings
+
+FANOUT_IDLE_S = 0.1
+EXPIRY_IDLE_S = 1.0
+HOUSE_IDLE_S = 600.0
+AWAY_S = 1.0
+
+
+async def main(settings: Settings) -> None:
+    """Runs until cancelled."""
+    assert settings.database_url is not None and settings.redis_url is not None
+    waker = Waker(open_redis(settings.redis_url))
+    waker.start()
+    async with asyncio.TaskGroup() as tasks:
+        pool = await pool_when_there(settings.database_url)
+        tasks.create_task(keep_doing("fan-outs", lambda: fan_out(pool, waker), FANOUT_IDLE_S))
+        tasks.create_task(keep_doing("expiry", lambda: expire(pool, waker), EXPIRY_IDLE_S))
+        tasks.create_task(keep_doing("house-keeping", lambda: house(pool, settings.retention_days), HOUSE_IDLE_S))
+
+
+async def pool_when_there(url: str) -> asyncpg.Pool:
+    while True:
+        try:
+            return await open_pool(url, "tidings_worker", 4, "tidings projections")
+        except (OSError, TimeoutError, asyncpg.PostgresError):
+            await asyncio.sleep(AWAY_S)
+
+
+async def keep_doing(what: str, work: Callable[[], Awaitable[bool]], idle_s: float) -> None:
+    """Work until there is none, rest, and begin again; a failure is told once and tried again."""
+    troubled = False
+    while True:
+        try:
+            has_worked = await work()
+            troubled = False
+        except Exception as error:  # one bad row must not end the process that serves all the others
+            if not troubled:
+                logger.opt(exception=error).warning("{}: {}; trying again", what, type(error).__name__)
+                ERRORS.labels("projections").inc()
+            troubled, has_worked = True, False
+        await asyncio.sleep(0 if has_worked else AWAY_S if troubled else idle_s)
+
+
+async def fan_out(pool: asyncpg.Pool, waker: Waker) -> bool:
+    async with pool.acquire() as connection, connection.transaction():
+        tenant = await advance_one(connection)
+    if tenant is not None:
+        waker.wake(tenant.shard)
+    return tenant is not None
+
+
+async def expire(pool: asyncpg.Pool, waker: Waker) -> bool:
+    async with pool.acquire() as connection, connection.transaction():
+        shards = await expire_due(connection, datetime.now(UTC))
+    for shard in shards:
+        waker.wake(shard)
+    return bool(shards)
+
+
+async def house(pool: asyncpg.Pool, retention_days: int) -> bool:
+    async with pool.acquire() as connection:
+        await keep_house(connection, retention_days)
+    return False
