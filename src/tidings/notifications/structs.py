@@ -36,7 +36,7 @@ class NewNotification(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
     collapse_key: Annotated[str, Meta(min_length=1, max_length=255, description="A later one with the same key takes its place.")] | None = None
     transient: Annotated[bool, Meta(description="Live only: shown on open streams, kept out of the inbox.")] = False
-    channels: Annotated[list[Channel], Meta(min_length=1, max_length=6)] = ["in_app"]
+    channels: Annotated[list[Channel], Meta(min_length=1, max_length=6)] = msgspec.field(default_factory=lambda: ["in_app"])
     strict: Annotated[bool, Meta(description="Refuse unknown subscriber ids instead of creating them.")] = False
 
 

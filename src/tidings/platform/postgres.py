@@ -15,8 +15,17 @@ from piccolo.engine.postgres import PostgresEngine, PostgresTransaction
 
 Connection = asyncpg.Connection | PoolConnectionProxy
 
+
+
+class LazyEngine(PostgresEngine):
+    """Piccolo's own asks the server for its version while it is imported, and warns when none is there."""
+
+    async def check_version(self) -> None:
+        return None
+
+
 # Piccolo's tables find their engine when they are declared; its pool is opened by `open_database`.
-ENGINE = PostgresEngine(config={})
+ENGINE = LazyEngine(config={})
 
 
 class Database:
