@@ -29,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "INFO"
     shards: int = 4
     database_pool: int = 16
+    demo_project: str | None = None
     cors_origins: tuple[str, ...] = ("*",)
     streams_per_subscriber: int = 10
     streams_per_project: int = 100_000
@@ -157,6 +158,7 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "log_level": (one_of("DEBUG", "INFO", "WARNING", "ERROR"), "DEBUG, INFO, WARNING or ERROR"),
     "shards": (whole(1, 64), "a whole number between 1 and 64"),
     "database_pool": (whole(2, 500), "a whole number between 2 and 500"),
+    "demo_project": (str, "the key of a project, prj_…; anyone who reaches /demo can then publish in it"),
     "cors_origins": (origins, "* or origins separated by commas, as in https://app.example.com"),
     "streams_per_subscriber": (whole(1, 1000), "a whole number between 1 and 1000"),
     "streams_per_project": (whole(1, 10_000_000), "a whole number between 1 and 10000000"),
