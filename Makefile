@@ -1,0 +1,58 @@
+# Tidings: `make run` starts everything on this machine, `make test` tests it, `make check` reads the code.
+# Needs Python 3.11 or later with its venv module, and nothing else.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+
+.PHONY: help setup run test check fmt lock clean
+
+help:
+	@echo "make run     install, start PostgreSQL, Valkey and Tidings on this machine; Ctrl-C stops all"
+	@echo "make test    install, run every test on servers of their own (PYTEST_ARGS='-k stream' narrows it)"
+	@echo "make check   ruff, mypy --strict, direction of imports"
+	@echo "make fmt     format and fix what can be fixed"
+	@echo "make setup   install for development        make lock    renew the locks"
+	@echo "make clean   remove what make made, except the state of make run (.state)"
+
+# The environment. `make run` needs the smaller lock only; a development environment holds that too.
+$(VENV)/.made:
+	@scripts/make-venv $(VENV)
+
+$(VENV)/.runs: $(VENV)/.made requirements.lock pyproject.toml
+	@if [ ! $(VENV)/.develops -nt requirements-dev.lock ]; then scripts/install $(VENV) requirements.lock; fi
+	@touch $@
+
+$(VENV)/.develops: $(VENV)/.made requirements-dev.lock pyproject.toml
+	@scripts/install $(VENV) requirements-dev.lock
+	@touch $@ $(VENV)/.runs
+
+setup: $(VENV)/.develops
+
+run: $(VENV)/.runs
+	@exec $(BIN)/tidings run
+
+test: setup
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: setup
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+fmt: setup
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+# The locks hold every hash and no address of any registry: the machine's own settings say where packages come from.
+lock: setup
+	@scripts/lock $(BIN)/uv
+
+clean:
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
