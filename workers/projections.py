@@ -23,7 +23,8 @@ AWAY_S = 1.0
 
 async def main(settings: Settings) -> None:
     """Runs until cancelled."""
-    assert settings.database_url is not None and settings.redis_url is not None
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
     waker = Waker(open_redis(settings.redis_url))
     waker.start()
     async with asyncio.TaskGroup() as tasks:

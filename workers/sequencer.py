@@ -10,7 +10,8 @@ from tidings.settings import Settings
 
 async def main(settings: Settings) -> None:
     """Runs until cancelled."""
-    assert settings.database_url is not None and settings.redis_url is not None
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
     redis = open_redis(settings.stream_redis_url or settings.redis_url)
     wake_redis = open_redis(settings.redis_url)
     sequencer = Sequencer(settings.database_url, redis, wake_redis, lease_s=settings.lease_s, window=settings.hot_window_events)

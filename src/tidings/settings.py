@@ -148,7 +148,10 @@ A_REDIS = "redis://, rediss://, or redis+sentinel://HOST:PORT,HOST:PORT/SERVICE[
 READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "database_url": (url_with("postgresql", "postgres"), "postgresql://USER:PASSWORD@HOST:PORT/DATABASE (PostgreSQL 14 or later)"),
     "redis_url": (REDIS, f"{A_REDIS} (Redis 7 or Valkey 8 or later)"),
-    "stream_redis_url": (url_with("redis", "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"), f"{A_REDIS}, or redis+cluster://HOST:PORT"),
+    "stream_redis_url": (
+        url_with("redis", "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"),
+        f"{A_REDIS}, or redis+cluster://HOST:PORT",
+    ),
     "state_dir": (Path, "a folder"),
     "host": (str, "an address to listen on"),
     "port": (whole(1, 65535), "a port between 1 and 65535"),

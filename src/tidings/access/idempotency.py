@@ -53,7 +53,8 @@ WHERE project = $1 AND key = ANY($2::text[]) AND created_at > now() - interval '
 REMEMBER = """
 INSERT INTO idempotency_keys (project, key, request_hash, status, body)
 SELECT $1, * FROM unnest($2::text[], $3::bytea[], $4::smallint[], $5::bytea[])
-ON CONFLICT (project, key) DO UPDATE SET request_hash = excluded.request_hash, status = excluded.status, body = excluded.body, created_at = now()
+ON CONFLICT (project, key) DO UPDATE
+SET request_hash = excluded.request_hash, status = excluded.status, body = excluded.body, created_at = now()
 """
 
 

@@ -8,7 +8,7 @@ from tidings.platform.postgres import Connection
 COLUMNS = """position, project, type, notification::text, recipients, topics, everyone, data::text, internal::text, actor,
     accepted_at, created_at"""
 
-READ_AFTER = f"SELECT {COLUMNS} FROM events WHERE shard = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4"  # noqa: S608
+READ_AFTER = f"SELECT {COLUMNS} FROM events WHERE shard = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4"
 
 NEWEST = 2**62
 

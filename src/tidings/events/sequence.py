@@ -21,8 +21,10 @@ WITH due AS MATERIALIZED (
 ), numbered AS (
     SELECT (SELECT head FROM lead) + row_number() OVER (ORDER BY id) AS position, taken.* FROM taken
 ), logged AS (
-    INSERT INTO events (shard, position, project, type, notification, recipients, topics, everyone, data, internal, actor, accepted_at, created_at)
-    SELECT shard, position, project, type, notification, recipients, topics, everyone, data, internal, actor, created_at, clock_timestamp()
+    INSERT INTO events (shard, position, project, type, notification, recipients, topics, everyone, data, internal, actor,
+        accepted_at, created_at)
+    SELECT shard, position, project, type, notification, recipients, topics, everyone, data, internal, actor,
+        created_at, clock_timestamp()
     FROM numbered
 ), moved AS (
     UPDATE shards SET head = head + (SELECT count(*) FROM taken) WHERE shard = $1 AND term = $2 AND EXISTS (SELECT FROM taken)

@@ -53,7 +53,9 @@ async def look_up(connection: Connection, project: int, drafts: Sequence[Draft],
 
 async def known_subscribers(connection: Connection, project: int, names: Sequence[str]) -> dict[str, int]:
     rows = await connection.fetch(
-        "SELECT external_id, id FROM subscribers WHERE project = $1 AND external_id = ANY($2::text[]) AND deleted_at IS NULL", project, names
+        "SELECT external_id, id FROM subscribers WHERE project = $1 AND external_id = ANY($2::text[]) AND deleted_at IS NULL",
+        project,
+        names,
     )
     return {row[0]: row[1] for row in rows}
 
@@ -69,7 +71,8 @@ async def known_topics(connection: Connection, project: int, keys: Sequence[str]
 
 async def members_of(connection: Connection, topics: Sequence[int]) -> dict[int, list[int]]:
     rows = await connection.fetch(
-        "SELECT topic, array_agg(subscriber) FROM topic_members WHERE topic = ANY($1::bigint[]) AND removed_by IS NULL GROUP BY topic", topics
+        "SELECT topic, array_agg(subscriber) FROM topic_members WHERE topic = ANY($1::bigint[]) AND removed_by IS NULL GROUP BY topic",
+        topics,
     )
     return {row[0]: row[1] for row in rows}
 
@@ -92,7 +95,9 @@ def resolve(draft: Draft, directory: Directory) -> Resolved:
     named = [directory.topics[key] for key in draft.topics]
     size = len(recipients) + sum(members for _, members in named) + (directory.everybody_size if draft.everyone else 0)
     resolved = recipients.union(*(directory.members.get(topic, ()) for topic, _ in named), directory.everybody if draft.everyone else ())
-    can_resolve = all(members <= MAX_RECIPIENTS for _, members in named) and not (draft.everyone and directory.everybody_size > MAX_RECIPIENTS)
+    can_resolve = all(members <= MAX_RECIPIENTS for _, members in named) and not (
+        draft.everyone and directory.everybody_size > MAX_RECIPIENTS
+    )
     if can_resolve and len(resolved) <= MAX_RECIPIENTS:
         return Resolved(sorted(resolved), None, False, len(resolved))
     return Resolved(sorted(recipients), [topic for topic, _ in named], draft.everyone, size)

@@ -14,20 +14,22 @@ from tidings.platform.postgres import Connection, Database, tenant_transaction
 FOLD_BEYOND = 500
 
 COUNT = f"""
-SELECT who.subscriber, coalesce(s.total, 0) + later.total, coalesce(s.unseen, 0) + later.unseen, coalesce(s.unread, 0) + later.unread, later.items
+SELECT who.subscriber, coalesce(s.total, 0) + later.total, coalesce(s.unseen, 0) + later.unseen,
+    coalesce(s.unread, 0) + later.unread, later.items
 FROM unnest($1::bigint[]) AS who (subscriber)
 LEFT JOIN inbox_states s ON s.subscriber = who.subscriber
 CROSS JOIN LATERAL (
     SELECT {TOTAL_OF} AS total, {UNSEEN_OF} AS unseen, {UNREAD_OF} AS unread, count(*) AS items
     FROM inbox i WHERE i.subscriber = who.subscriber AND i.id > coalesce(s.counted_to, '{FIRST_ID}')
 ) AS later
-"""  # noqa: S608
+"""
 
 # Not past what may still arrive: transactions under way (a minute is twice the longest), and large audiences being written.
 FOLD = f"""
 WITH bound AS (
     SELECT least(
-        (lpad(to_hex((extract(epoch FROM clock_timestamp() - interval '60 seconds') * 1000)::bigint), 12, '0') || '00000000000000000000')::uuid,
+        (lpad(to_hex((extract(epoch FROM clock_timestamp() - interval '60 seconds') * 1000)::bigint), 12, '0')
+            || '00000000000000000000')::uuid,
         (SELECT notification FROM fanouts WHERE project = $2 AND done_at IS NULL ORDER BY notification LIMIT 1)
     ) AS up_to
 ), sums AS (
@@ -35,10 +37,11 @@ WITH bound AS (
     FROM inbox_states s JOIN inbox i ON i.subscriber = s.subscriber, bound
     WHERE s.subscriber = $1 AND i.id > coalesce(s.counted_to, '{FIRST_ID}') AND i.id < bound.up_to
 )
-UPDATE inbox_states s SET counted_to = prior.id, total = s.total + sums.total, unseen = s.unseen + sums.unseen, unread = s.unread + sums.unread
+UPDATE inbox_states s
+SET counted_to = prior.id, total = s.total + sums.total, unseen = s.unseen + sums.unseen, unread = s.unread + sums.unread
 FROM sums, bound, LATERAL (SELECT id FROM inbox WHERE subscriber = $1 AND id < bound.up_to ORDER BY id DESC LIMIT 1) AS prior
 WHERE s.subscriber = $1 AND prior.id > coalesce(s.counted_to, '{FIRST_ID}')
-"""  # noqa: S608
+"""
 
 
 async def counts_of(connection: Connection, subscribers: Sequence[int]) -> dict[int, Counts]:

@@ -84,5 +84,3 @@ def encoded_data(data: dict[str, Any] | None) -> str | None:
 def named_recipients(draft: Draft) -> int:
     """How much a draft counts against the 10,000 recipients of a batch."""
     return len(draft.subscribers) + len(draft.topics) + draft.everyone
-
-

@@ -24,7 +24,7 @@ def page_sql(which: str) -> str:
     WHERE i.subscriber = $1 AND i.id < $2::uuid AND {which}
       AND n.withdrawn_at IS NULL AND (i.expires_at IS NULL OR i.expires_at > now()) AND ($4::text IS NULL OR i.category = $4)
     ORDER BY i.id DESC LIMIT $3
-    """  # noqa: S608
+    """
 
 
 # Unread items lie above the watermark or stand apart. Two index ranges: one condition over both would walk every item that the
@@ -34,7 +34,7 @@ SELECT * FROM ({page_sql(f"i.id > (SELECT coalesce(max(read_up_to::text), '{FIRS
 UNION
 SELECT * FROM ({page_sql(f"i.apart AND {HERE} AND {UNREAD}")}) AS apart
 ORDER BY id DESC LIMIT $3
-"""  # noqa: S608, E501
+"""
 PAGES: dict[View, str] = {
     "all": page_sql(HERE),
     "unread": UNREAD_PAGE,

@@ -17,7 +17,7 @@ from tidings.errors import Invalid, NotFound
 from tidings.events.entry import NewEvent
 from tidings.events.outbox import append
 from tidings.notifications.counts import counts_of, lock_state
-from tidings.notifications.state import HERE, READ_AT, SEEN_AT, UNREAD, UNSEEN
+from tidings.notifications.state import HERE, SEEN_AT, UNREAD, UNSEEN
 from tidings.notifications.structs import Counts, Mark, Marked
 from tidings.platform.postgres import Connection
 
@@ -62,7 +62,7 @@ def change_sql(action: Action) -> str:
         FROM delta WHERE subscriber = $1 AND delta.total IS NOT NULL
     )
     SELECT id::text FROM changed ORDER BY id
-    """  # noqa: S608
+    """
 
 
 CHANGE: dict[Action, str] = {action: change_sql(action) for action in CHANGES}
@@ -131,7 +131,7 @@ async def candidates(connection: Connection, subscriber: int, action: Action, up
     archived = "" if action == "unarchived" else f"AND {HERE}"
     rows = await connection.fetch(
         f"""SELECT i.id::text FROM inbox i LEFT JOIN inbox_states s ON s.subscriber = i.subscriber
-        WHERE i.subscriber = $1 AND i.id <= $2::uuid {archived} AND {CHANGES[action][0]} ORDER BY i.id DESC LIMIT {STEP + 1}""",  # noqa: S608
+        WHERE i.subscriber = $1 AND i.id <= $2::uuid {archived} AND {CHANGES[action][0]} ORDER BY i.id DESC LIMIT {STEP + 1}""",
         subscriber,
         up_to,
     )
@@ -144,10 +144,12 @@ BEFORE_WATERMARK = f"""
 SELECT count(*) FILTER (WHERE {HERE} AND {UNSEEN}) AS unseen, count(*) FILTER (WHERE {HERE} AND {UNREAD}) AS unread
 FROM inbox i LEFT JOIN inbox_states s ON s.subscriber = i.subscriber
 WHERE i.subscriber = $1 AND i.id <= $2::uuid AND i.id > $3::uuid
-"""  # noqa: S608
+"""
 
 
-async def move_watermark(connection: Connection, project: int, subscriber: int, action: Action, up_to: str, counted_to: str, at: datetime) -> Step:
+async def move_watermark(
+    connection: Connection, project: int, subscriber: int, action: Action, up_to: str, counted_to: str, at: datetime
+) -> Step:
     """Cover everything up to an item. Large audiences still being written are left out: their items arrive apart."""
     pending = await unwritten(connection, project, subscriber, up_to)
     # Once the watermark is past `counted_to`, nothing that was summed is unseen (or unread) any more.
@@ -155,7 +157,9 @@ async def move_watermark(connection: Connection, project: int, subscriber: int, 
     begin = counted_to if passes_sums else "00000000-0000-0000-0000-000000000000"
     fresh = await connection.fetchrow(BEFORE_WATERMARK, subscriber, up_to, begin)
     sums = await connection.fetchrow("SELECT unseen, unread FROM inbox_states WHERE subscriber = $1", subscriber)
-    unseen, unread = (fresh["unseen"] + sums["unseen"], fresh["unread"] + sums["unread"]) if passes_sums else (fresh["unseen"], fresh["unread"])
+    unseen, unread = (
+        (fresh["unseen"] + sums["unseen"], fresh["unread"] + sums["unread"]) if passes_sums else (fresh["unseen"], fresh["unread"])
+    )
     moved = ["seen"] if action == "seen" else ["seen", "read"]
     await connection.execute(MOVE[action], subscriber, up_to, at)
     await connection.execute(SETTLE_APART[action], subscriber, up_to, at)

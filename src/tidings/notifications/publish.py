@@ -29,6 +29,8 @@ MOST_TOGETHER = 200
 
 Outcome = Accepted | TidingsError
 
+UNKNOWN_OUTCOME = "PostgreSQL cannot be reached; whether this was accepted is not known: repeat it with the same Idempotency-Key."
+
 
 class Publish(msgspec.Struct, frozen=True, eq=False):
     """One request: a single draft, or those of a batch. answer: makes the body from the outcomes; a lone error is raised instead."""
@@ -56,7 +58,12 @@ class PublishDoor:
         self.running: set[tuple[int, str]] = set()
 
     async def publish(
-        self, tenant: Tenant, actor: str, drafts: Sequence[Draft | TidingsError], once: OnceKey | None, answer: Callable[[Sequence[Outcome]], bytes]
+        self,
+        tenant: Tenant,
+        actor: str,
+        drafts: Sequence[Draft | TidingsError],
+        once: OnceKey | None,
+        answer: Callable[[Sequence[Outcome]], bytes],
     ) -> Answer:
         """Accept drafts. Raises Unavailable when the backlog is full; the error of a lone draft; Conflict while its key still runs."""
         self.check_backlog(tenant.shard)
@@ -80,7 +87,9 @@ class PublishDoor:
     def check_backlog(self, shard: int) -> None:
         if self.backlog(shard) >= self.backlog_limit:
             PUBLISH_REFUSED.inc()
-            raise Unavailable(f"More than {self.backlog_limit} events wait for their place in the log; try again in a second.", retry_after=1)
+            raise Unavailable(
+                f"More than {self.backlog_limit} events wait for their place in the log; try again in a second.", retry_after=1
+            )
 
     async def commit(self, requests: list[Publish]) -> Mapping[Publish, Answer | Exception]:
         """One transaction for all; if it fails, one for each, so that one bad request takes no other with it."""
@@ -88,7 +97,7 @@ class PublishDoor:
         try:
             answers = await self.commit_together(requests)
         except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as error:
-            unavailable = Unavailable("PostgreSQL cannot be reached; whether this was accepted is not known: repeat it with the same Idempotency-Key.")
+            unavailable = Unavailable(UNKNOWN_OUTCOME)
             unavailable.__cause__ = error
             return dict.fromkeys(requests, unavailable)
         except asyncpg.PostgresError as error:
@@ -123,10 +132,11 @@ async def accept(connection: Connection, tenant: Tenant, requests: Sequence[Publ
     now = datetime.now(UTC)
     drafts = [draft for request in requests for draft in request.drafts if isinstance(draft, Draft)]
     directory = await look_up(connection, tenant.id, drafts, requests[0].actor)
-    outcomes: dict[Publish, list[Outcome]] = {}
+    outcomes: dict[Publish, Sequence[Outcome]] = {}
     prepared: list[Prepared] = []
     for request in requests:
-        outcomes[request] = results = []
+        results: list[Outcome] = []
+        outcomes[request] = results
         for draft in request.drafts:
             if isinstance(draft, TidingsError):
                 results.append(draft)
@@ -154,11 +164,15 @@ def answer_of(request: Publish, results: Sequence[Outcome]) -> Answer | Exceptio
         return error
 
 
-def as_tidings_error(error: asyncpg.PostgresError) -> Exception:
+def as_tidings_error(error: Exception) -> Exception:
     """What the caller is told when PostgreSQL refuses: a full disk or too many connections pass, and nothing was kept."""
-    passing: tuple[type[Any], ...] = (asyncpg.InsufficientResourcesError, asyncpg.OperatorInterventionError, asyncpg.TransactionRollbackError)
+    passing: tuple[type[Any], ...] = (
+        asyncpg.InsufficientResourcesError,
+        asyncpg.OperatorInterventionError,
+        asyncpg.TransactionRollbackError,
+    )
     if isinstance(error, passing):
-        problem = Unavailable(f"PostgreSQL refuses just now ({error.sqlstate}: {type(error).__name__}); nothing was accepted.", retry_after=2)
+        problem = Unavailable(f"PostgreSQL refuses just now ({type(error).__name__}); nothing was accepted.", retry_after=2)
         problem.__cause__ = error
         return problem
     return error

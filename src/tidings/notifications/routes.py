@@ -81,7 +81,12 @@ def result_of(outcome: Outcome) -> BatchResult:
     return BatchResult(outcome.id, outcome.recipients)
 
 
-@get("/{notification_id:str}", guards=[may("notifications:read")], operation_id="GetNotification", responses=responses(200, None, 401, 403, 404))
+@get(
+    "/{notification_id:str}",
+    guards=[may("notifications:read")],
+    operation_id="GetNotification",
+    responses=responses(200, None, 401, 403, 404),
+)
 async def get_notification(notification_id: str, holder: KeyHolder, database: Database) -> NotificationDetail:
     """A notification and where it is on its way: accepted, sequenced, fanned out, streamed, seen, read."""
     async with tenant_connection(database, holder.tenant.id) as connection:
@@ -100,7 +105,9 @@ async def retract_notification(notification_id: str, holder: KeyHolder, database
     identity = notification_uuid(notification_id)
     async with tenant_transaction(database, holder.tenant.id) as connection:
         if not await withdraw(connection, holder.tenant, identity, "retracted", holder.actor, datetime.now(UTC)):
-            exists = await connection.fetchval("SELECT EXISTS (SELECT FROM notifications WHERE project = $1 AND id = $2::uuid)", holder.tenant.id, identity)
+            exists = await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM notifications WHERE project = $1 AND id = $2::uuid)", holder.tenant.id, identity
+            )
             if not exists:
                 raise NotFound(f"There is no notification {identity}.")
     waker.wake(holder.tenant.shard)
@@ -114,4 +121,8 @@ def notification_uuid(text: str) -> str:
         raise NotFound(f"There is no notification {text[:80]!r}.") from None
 
 
-router = Router(path="/v1/notifications", route_handlers=[publish_notification, publish_batch, get_notification, retract_notification], tags=["Notifications"])
+router = Router(
+    path="/v1/notifications",
+    route_handlers=[publish_notification, publish_batch, get_notification, retract_notification],
+    tags=["Notifications"],
+)

@@ -57,8 +57,8 @@ SELECT $1, id, title, body, url, data, category, collapse_key, priority, string_
     recipient_ids::bigint[], transient, expires_at, created_by, created_at
 FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::json[], $7::text[], $8::text[], $9::text[], $10::text[], $11::json[],
     $12::bigint[], $13::text[], $14::boolean[], $15::timestamptz[], $16::text[], $17::timestamptz[])
-    AS new (id, title, body, url, data, category, collapse_key, priority, channels, audience, recipients, recipient_ids, transient, expires_at,
-            created_by, created_at)
+    AS new (id, title, body, url, data, category, collapse_key, priority, channels, audience, recipients, recipient_ids, transient,
+            expires_at, created_by, created_at)
 """
 
 # An item whose id a watermark has already passed (another machine's clock) stands apart, so that it is not born read; the event
@@ -161,7 +161,12 @@ async def insert_fanouts(connection: Connection, project: int, prepared: Sequenc
 
 def event_of(tenant: Tenant, one: Prepared, apart: Sequence[int]) -> NewEvent:
     wanted, audience = one.draft.wanted, one.audience
-    internal = {"recipients": audience.size, "in_app": "in_app" in wanted.channels, "transient": wanted.transient, "channels": wanted.channels}
+    internal = {
+        "recipients": audience.size,
+        "in_app": "in_app" in wanted.channels,
+        "transient": wanted.transient,
+        "channels": wanted.channels,
+    }
     return NewEvent(
         project=tenant.id,
         shard=tenant.shard,

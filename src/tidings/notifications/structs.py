@@ -25,16 +25,23 @@ class NewNotification(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     to: Annotated[
         list[SubscriberId | Audience],
-        Meta(min_length=1, max_length=MAX_RECIPIENTS, description="Subscriber ids, `{\"topic\": …}` or `{\"everyone\": true}`."),
+        Meta(min_length=1, max_length=MAX_RECIPIENTS, description='Subscriber ids, `{"topic": …}` or `{"everyone": true}`.'),
     ]
     title: Annotated[str, Meta(min_length=1, max_length=200, examples=["Your export is ready"])]
     body: Annotated[str, Meta(max_length=4000, examples=["1,204 rows, 3 MB."])] | None = None
-    url: Annotated[str, Meta(max_length=2000, description="Where a click leads: http(s), or a path of your product.", examples=["/exports/17"])] | None = None
+    url: (
+        Annotated[
+            str, Meta(max_length=2000, description="Where a click leads: http(s), or a path of your product.", examples=["/exports/17"])
+        ]
+        | None
+    ) = None
     data: dict[str, Any] | None = None
     category: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,100}$", examples=["exports"])] | None = None
     priority: Priority = "normal"
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
-    collapse_key: Annotated[str, Meta(min_length=1, max_length=255, description="A later one with the same key takes its place.")] | None = None
+    collapse_key: (
+        Annotated[str, Meta(min_length=1, max_length=255, description="A later one with the same key takes its place.")] | None
+    ) = None
     transient: Annotated[bool, Meta(description="Live only: shown on open streams, kept out of the inbox.")] = False
     channels: Annotated[list[Channel], Meta(min_length=1, max_length=6)] = msgspec.field(default_factory=lambda: ["in_app"])
     strict: Annotated[bool, Meta(description="Refuse unknown subscriber ids instead of creating them.")] = False

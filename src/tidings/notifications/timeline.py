@@ -10,8 +10,8 @@ from tidings.notifications.structs import NotificationDetail, TimelineStep
 from tidings.platform.postgres import Connection
 
 NOTIFICATION = """
-SELECT id::text, audience::text, title, body, url, data::text, category, priority, collapse_key, channels, transient, expires_at, created_at,
-    created_by, recipients, recipient_ids, withdrawn_at, withdrawn_as
+SELECT id::text, audience::text, title, body, url, data::text, category, priority, collapse_key, channels, transient, expires_at,
+    created_at, created_by, recipients, recipient_ids, withdrawn_at, withdrawn_as
 FROM notifications WHERE project = $1 AND id = $2::uuid
 """
 SEQUENCED = "SELECT created_at FROM events WHERE notification = $1::uuid AND type = 'notification.created'"
@@ -23,7 +23,7 @@ SELECT min(seen_at), count(seen_at), min(read_at), count(read_at) FROM (
     FROM inbox i LEFT JOIN inbox_states s ON s.subscriber = i.subscriber
     WHERE i.subscriber = ANY($1::bigint[]) AND i.id = $2::uuid
 ) AS item
-"""  # noqa: S608
+"""
 
 
 async def detail_of(connection: Connection, project: int, notification: str) -> NotificationDetail:

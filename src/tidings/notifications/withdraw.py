@@ -32,7 +32,7 @@ def remove_sql(which: str) -> str:
         FROM delta WHERE s.subscriber = delta.subscriber
     )
     SELECT count(*) FROM gone
-    """  # noqa: S608
+    """
 
 
 REMOVE_ONE = remove_sql("i.id = $2::uuid")
@@ -46,7 +46,8 @@ REMOVE_COLLAPSED = remove_sql(
 async def remove_items(connection: Connection, notification: str, subscribers: Sequence[int]) -> int:
     """Take one notification out of these inboxes."""
     await connection.execute(LOCK_STATES, subscribers)
-    return await connection.fetchval(REMOVE_ONE, subscribers, notification)
+    removed: int = await connection.fetchval(REMOVE_ONE, subscribers, notification)
+    return removed
 
 
 async def remove_collapsed(connection: Connection, project: int, collapse_key: str, subscribers: Sequence[int]) -> None:

@@ -6,15 +6,14 @@ for what belongs to no single project: following the log, looking up a credentia
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 from piccolo.engine.postgres import PostgresEngine, PostgresTransaction
 
-Connection = asyncpg.Connection | PoolConnectionProxy
-
+# asyncpg brings no types. A connection of a pool, or one of its own.
+Connection: TypeAlias = Any
 
 
 class LazyEngine(PostgresEngine):
@@ -116,7 +115,7 @@ def forget_tenant(connection: Any) -> None:
         _remembered.pop(connection._con, None)
 
 
-class piccolo_uses:  # noqa: N801, reads as a word of the `with` statement
+class piccolo_uses:
     """Let Piccolo's queries of this task run on the connection.
 
     Piccolo's own transaction() is not used: when its rollback fails, it leaves the dead transaction in the context, and later

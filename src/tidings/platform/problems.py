@@ -44,7 +44,19 @@ class Problem(msgspec.Struct, omit_defaults=True):
 
 BY_STATUS: dict[int, type[TidingsError]] = {
     error.status: error
-    for error in (Malformed, Unauthenticated, Forbidden, NotFound, Conflict, Gone, TooLarge, UnsupportedMediaType, Invalid, TooMany, Unavailable)
+    for error in (
+        Malformed,
+        Unauthenticated,
+        Forbidden,
+        NotFound,
+        Conflict,
+        Gone,
+        TooLarge,
+        UnsupportedMediaType,
+        Invalid,
+        TooMany,
+        Unavailable,
+    )
 }
 
 
@@ -59,7 +71,7 @@ def responses(success: int, body: Any, *failures: int) -> dict[int, ResponseSpec
 def failure_spec(status: int) -> ResponseSpec:
     if status == 304:
         return ResponseSpec(None, description="Not modified: the caller has it already")
-    return ResponseSpec(Problem, description=BY_STATUS[status].title, media_type=MEDIA_TYPE, generate_examples=False)  # type: ignore[arg-type]
+    return ResponseSpec(Problem, description=BY_STATUS[status].title, media_type=MEDIA_TYPE, generate_examples=False)
 
 
 def problem_of(error: TidingsError) -> dict[str, Any]:

@@ -22,14 +22,19 @@ def open_redis(url: str, **options: Any) -> Any:
 
     url: redis://, rediss://, unix://, redis+cluster://HOST:PORT, or redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT/SERVICE[/DB].
     """
-    options = {"socket_connect_timeout": 2, "socket_timeout": 5, "health_check_interval": 15, "retry": Retry(NoBackoff(), 0)} | options
+    merged: dict[str, Any] = {
+        "socket_connect_timeout": 2,
+        "socket_timeout": 5,
+        "health_check_interval": 15,
+        "retry": Retry(NoBackoff(), 0),
+    } | options
     scheme = urlsplit(url).scheme
     if scheme.endswith("+sentinel"):
-        return open_sentinel(url, options)
+        return open_sentinel(url, merged)
     if scheme.endswith("+cluster"):
-        cluster_options = {key: value for key, value in options.items() if key not in ("retry", "single_connection_client")}
+        cluster_options = {key: value for key, value in merged.items() if key not in ("retry", "single_connection_client")}
         return RedisCluster.from_url(url.replace("+cluster", "", 1), **cluster_options)
-    return Redis.from_url(url, **options)
+    return Redis.from_url(url, **merged)
 
 
 def open_sentinel(url: str, options: dict[str, Any]) -> Any:
@@ -37,10 +42,11 @@ def open_sentinel(url: str, options: dict[str, Any]) -> Any:
     credentials, _, places = parts.netloc.rpartition("@")
     user, _, password = credentials.partition(":")
     service, _, database = parts.path.strip("/").partition("/")
-    login = {"username": unquote(user) or None, "password": unquote(password) or None}
+    login: dict[str, Any] = {"username": unquote(user) or None, "password": unquote(password) or None}
     sentinel_login = {key.removeprefix("sentinel_"): value for key, value in parse_qsl(parts.query) if key.startswith("sentinel_")}
-    tls = {"ssl": True} if parts.scheme.startswith("rediss") else {}
-    sentinel = Sentinel([place_of(place) for place in places.split(",")], sentinel_kwargs=sentinel_login | tls | {"socket_timeout": 2})
+    tls: dict[str, Any] = {"ssl": True} if parts.scheme.startswith("rediss") else {}
+    make: Any = Sentinel  # redis-py leaves it without types
+    sentinel = make([place_of(place) for place in places.split(",")], sentinel_kwargs=sentinel_login | tls | {"socket_timeout": 2})
     return sentinel.master_for(service or "mymaster", db=int(database or 0), **login, **tls, **options)
 
 
