@@ -1,0 +1,55 @@
+"""From the ids a product gave its people to the narrow inner ids that everything else is keyed by."""
+
+from collections.abc import Sequence
+
+from tidings.errors import Invalid
+from tidings.platform.postgres import Connection
+
+KNOWN = "SELECT external_id, id FROM subscribers WHERE project = $1 AND external_id = ANY($2::text[]) AND deleted_at IS NULL"
+
+# A person who was deleted and is named again is someone new: tokens of the one before stay worthless.
+ENSURE = """
+WITH known AS (
+    SELECT external_id, id FROM subscribers WHERE project = $1 AND external_id = ANY($2::text[]) AND deleted_at IS NULL
+), made AS (
+    INSERT INTO subscribers (project, external_id, created_by, tokens_valid_after)
+    SELECT $1, wanted.external_id, $3, (
+        SELECT max(gone.deleted_at) FROM subscribers AS gone
+        WHERE gone.project = $1 AND gone.external_id = wanted.external_id AND gone.deleted_at IS NOT NULL
+    )
+    FROM unnest($2::text[]) WITH ORDINALITY AS wanted (external_id, place)
+    WHERE NOT EXISTS (SELECT FROM known WHERE known.external_id = wanted.external_id)
+    ORDER BY wanted.place
+    ON CONFLICT (project, external_id) WHERE deleted_at IS NULL DO NOTHING
+    RETURNING external_id, id
+)
+SELECT external_id, id FROM known UNION ALL SELECT external_id, id FROM made
+"""
+
+
+async def ensure_subscribers(
+    connection: Connection, project: int, external_ids: Sequence[str], actor: str, strict: bool = False
+) -> dict[str, int]:
+    """Inner ids of the people named; those unknown are created, or with `strict` refused.
+
+    Runs inside the caller's tenant transaction. Raises Invalid, naming the unknown.
+    """
+    # Sorted, so that two transactions creating the same people wait for each other and never in a ring.
+    wanted = sorted(set(external_ids))
+    if strict:
+        return await known_subscribers(connection, project, wanted)
+    found: dict[str, int] = {}
+    while wanted:
+        found.update((row[0], row[1]) for row in await connection.fetch(ENSURE, project, wanted, actor))
+        # Created by another transaction between our snapshot and our insert: the next statement sees it.
+        wanted = [external_id for external_id in wanted if external_id not in found]
+    return found
+
+
+async def known_subscribers(connection: Connection, project: int, wanted: Sequence[str]) -> dict[str, int]:
+    found = {row[0]: row[1] for row in await connection.fetch(KNOWN, project, wanted)}
+    unknown = [external_id for external_id in wanted if external_id not in found]
+    if unknown:
+        more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
+        raise Invalid(f"There is no subscriber {', '.join(map(repr, unknown[:10]))}{more}, and strict was asked for.", field="to")
+    return found
