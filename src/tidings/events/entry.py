@@ -9,7 +9,8 @@ import msgspec
 class LogEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One entry of a shard's log.
 
-    position: dense and rising within the shard, from 1.   notification: its id (UUID).   type: as in `notification.created`, `inbox.read`, `topic.members`.
+    position: dense and rising within the shard, from 1.   notification: its id (UUID).
+    type: as in `notification.created`, `inbox.read`, `topic.members`.
     recipients: inner ids of ≤ 1,000 subscribers.   topics: inner ids; with `everyone`, the audience of a large notification.
     data: JSON that the people concerned may see.   internal: JSON for Tidings alone.   actor: who did it, as in `key:key_…`.
     accepted_at, created_at: when it was committed to the outbox, and when it got its position.

@@ -29,8 +29,9 @@ def page_sql(which: str) -> str:
 
 # Unread items lie above the watermark or stand apart. Two index ranges: one condition over both would walk every item that the
 # watermark covers (100,000 after "mark all read").
+ABOVE_WATERMARK = f"i.id > (SELECT coalesce(max(read_up_to::text), '{FIRST_ID}')::uuid FROM inbox_states WHERE subscriber = $1)"
 UNREAD_PAGE = f"""
-SELECT * FROM ({page_sql(f"i.id > (SELECT coalesce(max(read_up_to::text), '{FIRST_ID}')::uuid FROM inbox_states WHERE subscriber = $1) AND {HERE} AND i.read_at IS NULL")}) AS above
+SELECT * FROM ({page_sql(f"{ABOVE_WATERMARK} AND {HERE} AND i.read_at IS NULL")}) AS above
 UNION
 SELECT * FROM ({page_sql(f"i.apart AND {HERE} AND {UNREAD}")}) AS apart
 ORDER BY id DESC LIMIT $3

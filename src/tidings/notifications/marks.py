@@ -17,7 +17,7 @@ from tidings.errors import Invalid, NotFound
 from tidings.events.entry import NewEvent
 from tidings.events.outbox import append
 from tidings.notifications.counts import counts_of, lock_state
-from tidings.notifications.state import HERE, SEEN_AT, UNREAD, UNSEEN
+from tidings.notifications.state import FIRST_ID, HERE, SEEN_AT, UNREAD, UNSEEN
 from tidings.notifications.structs import Counts, Mark, Marked
 from tidings.platform.postgres import Connection
 
@@ -154,7 +154,7 @@ async def move_watermark(
     pending = await unwritten(connection, project, subscriber, up_to)
     # Once the watermark is past `counted_to`, nothing that was summed is unseen (or unread) any more.
     passes_sums = up_to >= counted_to
-    begin = counted_to if passes_sums else "00000000-0000-0000-0000-000000000000"
+    begin = counted_to if passes_sums else FIRST_ID
     fresh = await connection.fetchrow(BEFORE_WATERMARK, subscriber, up_to, begin)
     sums = await connection.fetchrow("SELECT unseen, unread FROM inbox_states WHERE subscriber = $1", subscriber)
     unseen, unread = (
@@ -173,7 +173,8 @@ async def move_watermark(
     return Step(unread if action == "read" else unseen, {"up_to": up_to}, {"up_to": up_to, "pending": pending})
 
 
-SEEN_WATERMARK = """seen_up_to_at = CASE WHEN $2::uuid > coalesce(seen_up_to, '00000000-0000-0000-0000-000000000000') THEN $3 ELSE seen_up_to_at END,
+SEEN_WATERMARK = """
+    seen_up_to_at = CASE WHEN seen_up_to IS NULL OR $2::uuid > seen_up_to THEN $3 ELSE seen_up_to_at END,
     seen_up_to = greatest(seen_up_to, $2::uuid)"""
 READ_WATERMARK = SEEN_WATERMARK.replace("seen_", "read_")
 MOVE: dict[Action, str] = {
@@ -194,7 +195,8 @@ async def unwritten(connection: Connection, project: int, subscriber: int, up_to
     FOR SHARE waits for the chunk being written, so that an item is either here or will find the watermark when it comes.
     """
     rows = await connection.fetch(
-        "SELECT notification::text FROM fanouts WHERE project = $1 AND done_at IS NULL AND kind = 'deliver' AND notification <= $2::uuid FOR SHARE",
+        """SELECT notification::text FROM fanouts
+        WHERE project = $1 AND done_at IS NULL AND kind = 'deliver' AND notification <= $2::uuid FOR SHARE""",
         project,
         up_to,
     )

@@ -1,0 +1,140 @@
+"""The API process put together: what it holds, what it serves, how it starts and how it ends."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import msgspec
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+from loguru import logger
+
+from tidings.access import routes as access_routes
+from tidings.access.cache import AccessCache
+from tidings.access.guards import dependencies as access_dependencies
+from tidings.access.guards import refuse_credentials_in_url
+from tidings.access.idempotency import once_key
+from tidings.demo.routes import router as demo_router
+from tidings.events.wake import Waker
+from tidings import health
+from tidings.notifications import inbox_routes
+from tidings.notifications import routes as notification_routes
+from tidings.notifications.publish import PublishDoor
+from tidings.openapi import openapi_config
+from tidings.platform.postgres import Database, open_database
+from tidings.platform.problems import HANDLERS
+from tidings.platform.redis import open_redis
+from tidings.recipients import routes as recipient_routes
+from tidings.settings import Settings
+from tidings.stream.edge import StreamEdge
+
+MOST_BODY_BYTES = 1024 * 1024
+AWAY_S = 1.0
+
+
+class Process(msgspec.Struct, frozen=True):
+    """Everything an API process holds."""
+
+    settings: Settings
+    database: Database
+    redis: Any
+    waker: Waker
+    access: AccessCache
+    edge: StreamEdge
+    door: PublishDoor
+
+    async def start(self) -> None:
+        self.waker.start()
+        await self.access.start()
+        await self.edge.start()
+
+    async def stop(self) -> None:
+        await self.edge.stop()
+        await self.access.stop()
+        await self.waker.stop()
+        await self.redis.aclose()
+        await self.database.close()
+
+
+async def open_process(settings: Settings) -> Process:
+    """Connect, waiting for PostgreSQL; Redis may be away."""
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
+    database = await database_when_there(settings.database_url, settings.database_pool)
+    redis = open_redis(settings.redis_url)
+    access = AccessCache(database, settings)
+    edge = StreamEdge(database, settings, access)
+    edge.listen(access.apply)
+    waker = Waker(redis)
+    door = PublishDoor(database, waker, edge.backlog, settings.backlog_limit)
+    return Process(settings, database, redis, waker, access, edge, door)
+
+
+async def database_when_there(url: str, size: int) -> Database:
+    told = False
+    while True:
+        try:
+            return await open_database(url, tenant_size=size, name="tidings api")
+        except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
+            if not told:
+                logger.warning("PostgreSQL cannot be reached ({}); waiting for it", error)
+            told = True
+            await asyncio.sleep(AWAY_S)
+
+
+def create_app(process: Process) -> Litestar:
+    """What this process serves."""
+    return Litestar(
+        route_handlers=[
+            notification_routes.router,
+            inbox_routes.router,
+            *recipient_routes.routers,
+            *access_routes.routers,
+            *process.edge.route_handlers,
+            health.router,
+            demo_router,
+        ],
+        dependencies=dependencies_of(process) | access_dependencies,
+        exception_handlers=HANDLERS,
+        before_request=refuse_credentials_in_url,
+        cors_config=cors_of(process.settings),
+        openapi_config=openapi_config(process.settings),
+        request_max_body_size=MOST_BODY_BYTES,
+        state={"process": process},  # type: ignore[arg-type]
+        debug=False,
+    )
+
+
+def dependencies_of(process: Process) -> dict[str, Provide]:
+    """What handlers ask for by name."""
+    held: dict[str, Any] = {
+        "process": process,
+        "settings": process.settings,
+        "database": process.database,
+        "waker": process.waker,
+        "access": process.access,
+        "edge": process.edge,
+        "door": process.door,
+        "position": process.edge.position,
+    }
+    return {name: provide(value) for name, value in held.items()} | {"once": Provide(once_key)}
+
+
+def provide(value: Any) -> Provide:
+    def give() -> Any:
+        return value
+
+    return Provide(give, sync_to_thread=False)
+
+
+def cors_of(settings: Settings) -> CORSConfig:
+    # Credentials (the stream cookie) are for named origins only: browsers refuse them with `*`.
+    return CORSConfig(
+        allow_origins=list(settings.cors_origins),
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "If-None-Match", "Cache-Control"],
+        expose_headers=["ETag", "Retry-After", "Idempotency-Replayed"],
+        allow_credentials="*" not in settings.cors_origins,
+        max_age=86400,
+    )

@@ -1,0 +1,81 @@
+"""For load balancers and operators: alive, ready, and in figures.
+
+Degraded is not down: without Redis everything accepted is still kept and still arrives, within two seconds.
+"""
+
+import asyncio
+from typing import Any, Literal
+
+import asyncpg
+import msgspec
+from litestar import Response, Router, get
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from tidings.platform.postgres import Database
+from tidings.stream.edge import StreamEdge
+
+State = Literal["ok", "degraded", "draining", "down"]
+TIMEOUT_S = 2.0
+
+
+class Check(msgspec.Struct, frozen=True, omit_defaults=True):
+    status: State
+    detail: str | None = None
+
+
+class Health(msgspec.Struct, frozen=True):
+    """status: the worst that matters. A degraded process serves; a draining one or one without PostgreSQL should get no requests."""
+
+    status: State
+    checks: dict[str, Check]
+
+
+@get("/health/live", operation_id="Live")
+async def live() -> dict[str, str]:
+    """The process runs. Restart it when this does not answer."""
+    return {"status": "ok"}
+
+
+@get("/health/ready", operation_id="Ready")
+async def ready(database: Database, edge: StreamEdge) -> Response[Health]:
+    """Whether to send requests here, with the state of each thing it depends on. 503 while draining or without PostgreSQL."""
+    checks = {"redis": redis_check(edge)} | await postgres_checks(database)
+    status = overall(checks, edge.is_draining)
+    return Response(Health(status, checks), status_code=503 if status in ("draining", "down") else 200)
+
+
+def overall(checks: dict[str, Check], is_draining: bool) -> State:
+    if is_draining:
+        return "draining"
+    if checks["postgresql"].status == "down":
+        return "down"
+    return "ok" if all(check.status == "ok" for check in checks.values()) else "degraded"
+
+
+def redis_check(edge: StreamEdge) -> Check:
+    if edge.redis_away:
+        return Check("degraded", "Redis cannot be reached: events come from PostgreSQL, up to two seconds later")
+    return Check("ok")
+
+
+LEADERLESS = "SELECT array_agg(shard) FROM shards WHERE lease_until IS NULL OR lease_until < clock_timestamp()"
+
+
+async def postgres_checks(database: Database) -> dict[str, Check]:
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            leaderless = await database.system.fetchval(LEADERLESS)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        return {"postgresql": Check("down", f"PostgreSQL cannot be asked: {type(error).__name__}")}
+    sequencer = Check("ok") if leaderless is None else Check("degraded", f"No sequencer leads the shards {leaderless}: publishes are kept but wait")
+    return {"postgresql": Check("ok"), "sequencer": sequencer}
+
+
+@get("/metrics", operation_id="Metrics", media_type="text/plain", include_in_schema=False)
+async def metrics() -> Response[bytes]:
+    """Prometheus figures of this process."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+routes: list[Any] = [live, ready, metrics]
+router = Router(path="/", route_handlers=routes, tags=["Health"], security=[{}])
