@@ -1,0 +1,100 @@
+"""Brings a database to this version's schema, by Piccolo's migrations, and makes the rows of `shards`.
+
+Each migration is one transaction together with the row that remembers it, so a half-run one leaves nothing. Two processes that
+start at once take turns: the second finds nothing to do.
+
+To add a migration, add a file to migrations/ named `tidings_YYYY_MM_DD_what.py`, shaped like the first one: a rising ID (the time
+of writing), `forwards()` returning a MigrationManager, and what it does through `manager.add_raw(...)` or Piccolo's own
+operations. It must work with the version still running: expand first (a column that may be null, a new table with its row-level
+security and grants, an index), contract in a later release. It may wait 5 s for a lock and then fails, to be run again, rather
+than hold up publishing behind it. Never change a file that has been released.
+"""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+
+import asyncpg
+from piccolo.apps.migrations.commands.forwards import run_forwards
+from piccolo.apps.migrations.tables import Migration
+
+from tidings.errors import Misconfigured, TidingsError
+from tidings.platform.postgres import piccolo_uses
+
+OLDEST_POSTGRES = 14
+# Any number, the same in every version of Tidings.
+MIGRATION_LOCK = 7_216_044_912
+
+
+async def migrate(url: str, shards: int, new_epoch: Callable[[], str]) -> list[str]:
+    """Run what has not run yet, as the URL's own login; the ids of what ran.
+
+    shards: rows of `shards` that there must be at least; a new one starts in the epoch that `new_epoch` gives.
+    """
+    async with login(url) as connection:
+        await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        # After the advisory lock, for which a second process waits as long as the first one works.
+        await connection.execute("SET lock_timeout = '5s'")
+        ran: list[str] = []
+        while (migration := await run_next(connection)) is not None:
+            ran.append(migration)
+        await make_shards(connection, shards, new_epoch)
+    return ran
+
+
+@contextlib.asynccontextmanager
+async def login(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of its own. Raises Misconfigured when the server is too old or does not let us in."""
+    try:
+        connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": "tidings migrate"})
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+        raise Misconfigured(f"TIDINGS_DATABASE_URL does not open a database: {error}.") from error
+    try:
+        version = connection.get_server_version()
+        if version.major < OLDEST_POSTGRES:
+            raise Misconfigured(f"TIDINGS_DATABASE_URL names a PostgreSQL {version.major}; Tidings needs {OLDEST_POSTGRES} or later.")
+        yield connection
+    finally:
+        # Ends the session, and with it the advisory lock.
+        connection.terminate()
+
+
+async def run_next(connection: asyncpg.Connection) -> str | None:
+    """Run the next migration, if there is one."""
+    os.environ["PICCOLO_CONF"] = "tidings.platform.piccolo_conf"
+    async with connection.transaction():
+        # Piccolo's own transaction() inside joins this one, which also holds the row that remembers the migration.
+        with piccolo_uses(connection):
+            before = await migrations_that_ran()
+            await forwards_by_one()
+            new = [name for name in await migrations_that_ran() if name not in before]
+    return new[0] if new else None
+
+
+async def forwards_by_one() -> None:
+    path = sys.path.copy()
+    narration = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(narration), contextlib.redirect_stderr(narration):
+            result = await run_forwards("tidings", migration_id="1")
+    finally:
+        sys.path[:] = path  # Piccolo adds its folder of migrations
+    if not result.success:
+        raise TidingsError(f"A migration did not run: {result.message}")
+
+
+async def migrations_that_ran() -> list[str]:
+    if not await Migration.table_exists():
+        return []
+    return await Migration.get_migrations_which_ran(app_name="tidings")
+
+
+async def make_shards(connection: asyncpg.Connection, shards: int, new_epoch: Callable[[], str]) -> None:
+    """Add what is missing. None is taken away: a project stays on its shard, and with it the cursors of its readers."""
+    await connection.execute(
+        "INSERT INTO shards (shard, epoch) SELECT * FROM unnest($1::smallint[], $2::text[]) ON CONFLICT DO NOTHING",
+        list(range(shards)),
+        [new_epoch() for _ in range(shards)],
+    )
