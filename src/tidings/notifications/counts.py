@@ -13,6 +13,9 @@ from tidings.platform.postgres import Connection, Database, tenant_transaction
 # Above this many items after `counted_to`, the sums are brought forward.
 FOLD_BEYOND = 500
 
+# Transactions under way may still bring items this old: twice the longest.
+SETTLED_S = 60.0
+
 COUNT = f"""
 SELECT who.subscriber, coalesce(s.total, 0) + later.total, coalesce(s.unseen, 0) + later.unseen,
     coalesce(s.unread, 0) + later.unread, later.items
@@ -24,11 +27,11 @@ CROSS JOIN LATERAL (
 ) AS later
 """
 
-# Not past what may still arrive: transactions under way (a minute is twice the longest), and large audiences being written.
+# Not past what may still arrive: transactions under way, and large audiences being written.
 FOLD = f"""
 WITH bound AS (
     SELECT least(
-        (lpad(to_hex((extract(epoch FROM clock_timestamp() - interval '60 seconds') * 1000)::bigint), 12, '0')
+        (lpad(to_hex((extract(epoch FROM clock_timestamp() - $3 * interval '1 second') * 1000)::bigint), 12, '0')
             || '00000000000000000000')::uuid,
         (SELECT notification FROM fanouts WHERE project = $2 AND done_at IS NULL ORDER BY notification LIMIT 1)
     ) AS up_to
@@ -55,11 +58,11 @@ async def count_one(connection: Connection, subscriber: int) -> tuple[Counts, bo
     return Counts(row[1], row[2], row[3]), row[4] > FOLD_BEYOND
 
 
-async def fold(database: Database, project: int, subscriber: int) -> None:
-    """Bring the kept sums forward."""
+async def fold(database: Database, project: int, subscriber: int, settled_s: float = SETTLED_S) -> None:
+    """Bring the kept sums forward, over items at least `settled_s` old."""
     async with tenant_transaction(database, project) as connection:
         await lock_state(connection, project, subscriber)
-        await connection.execute(FOLD, subscriber, project)
+        await connection.execute(FOLD, subscriber, project, settled_s)
 
 
 LOCK = """

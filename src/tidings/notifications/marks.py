@@ -17,7 +17,7 @@ from tidings.errors import Invalid, NotFound
 from tidings.events.entry import NewEvent
 from tidings.events.outbox import append
 from tidings.notifications.counts import counts_of, lock_state
-from tidings.notifications.state import FIRST_ID, HERE, SEEN_AT, UNREAD, UNSEEN
+from tidings.notifications.state import FIRST_ID, HERE, READ_AT, SEEN_AT, UNREAD, UNSEEN
 from tidings.notifications.structs import Counts, Mark, Marked
 from tidings.platform.postgres import Connection
 
@@ -30,9 +30,9 @@ STEP = 2000
 CHANGES: dict[Action, tuple[str, str]] = {
     "seen": (UNSEEN, "seen_at = $3"),
     "read": (UNREAD, f"read_at = $3, seen_at = coalesce({SEEN_AT}, $3)"),
-    # Own columns only from here on, so the watermark's times are taken along.
+    # Own columns only from here on (apart), so the watermark's times are taken along.
     "unread": (f"NOT {UNREAD}", f"read_at = NULL, seen_at = coalesce({SEEN_AT}, $3), apart = true"),
-    "archived": (HERE, "archived_at = $3"),
+    "archived": (HERE, f"archived_at = $3, seen_at = {SEEN_AT}, read_at = {READ_AT}, apart = true"),
     "unarchived": (f"NOT {HERE}", "archived_at = NULL"),
 }
 
@@ -183,9 +183,9 @@ MOVE: dict[Action, str] = {
 }
 # Items that stand apart are not covered by the watermark; they are few.
 SETTLE_APART: dict[Action, str] = {
-    "seen": "UPDATE inbox SET seen_at = $3 WHERE subscriber = $1 AND id <= $2::uuid AND apart AND seen_at IS NULL",
+    "seen": "UPDATE inbox SET seen_at = $3 WHERE subscriber = $1 AND id <= $2::uuid AND apart AND archived_at IS NULL AND seen_at IS NULL",
     "read": """UPDATE inbox SET read_at = coalesce(read_at, $3), seen_at = coalesce(seen_at, $3)
-        WHERE subscriber = $1 AND id <= $2::uuid AND apart AND (read_at IS NULL OR seen_at IS NULL)""",
+        WHERE subscriber = $1 AND id <= $2::uuid AND apart AND archived_at IS NULL AND (read_at IS NULL OR seen_at IS NULL)""",
 }
 
 

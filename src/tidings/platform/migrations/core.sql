@@ -239,12 +239,12 @@ CREATE TABLE inbox (
     expires_at timestamptz,
     seen_at timestamptz, read_at timestamptz, archived_at timestamptz,
     -- Stands apart from the watermarks of inbox_states: only its own columns count. So are an item that arrived after a
-    -- watermark had passed its id, and one marked unread again.
+    -- watermark had passed its id, one marked unread again, and one archived ("all read" means what is in the inbox).
     apart boolean NOT NULL DEFAULT false,
     PRIMARY KEY (subscriber, id)
 ) WITH (fillfactor = 90);
 CREATE INDEX inbox_unread ON inbox (subscriber, id) WHERE read_at IS NULL AND archived_at IS NULL;
-CREATE INDEX inbox_apart ON inbox (subscriber, id) WHERE apart;
+CREATE INDEX inbox_apart ON inbox (subscriber, id) WHERE apart AND archived_at IS NULL;
 CREATE INDEX inbox_archived ON inbox (subscriber, id) WHERE archived_at IS NOT NULL;
 CREATE INDEX inbox_by_category ON inbox (subscriber, category, id) WHERE category IS NOT NULL;
 CREATE INDEX inbox_by_collapse_key ON inbox (subscriber, collapse_key) WHERE collapse_key IS NOT NULL;
