@@ -26,6 +26,7 @@ from tidings.platform.postgres import Database, open_database
 from tidings.platform.problems import HANDLERS
 from tidings.platform.redis import open_redis
 from tidings.recipients import routes as recipient_routes
+from tidings.reference import routes as reference
 from tidings.settings import Settings
 from tidings.stream.edge import StreamEdge
 
@@ -94,6 +95,7 @@ def create_app(process: Process) -> Litestar:
             *process.edge.route_handlers,
             health.router,
             demo_router,
+            reference.router,
         ],
         dependencies=dependencies_of(process) | access_dependencies,
         exception_handlers=HANDLERS,
