@@ -25,7 +25,9 @@ def recall(state: Path) -> dict[str, Server]:
     except FileNotFoundError:
         return {}
     except msgspec.DecodeError as error:
-        raise Misconfigured(f"{path} cannot be read ({error}). Without it the database beside it has no password: restore it, or remove {state}.") from error
+        raise Misconfigured(
+            f"{path} cannot be read ({error}). Without it the database beside it has no password: restore it, or remove {state}."
+        ) from error
 
 
 def remember(state: Path, name: str, server: Server) -> None:

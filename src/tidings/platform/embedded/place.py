@@ -31,7 +31,9 @@ def runner() -> pwd.struct_passwd | None:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise Misconfigured("PostgreSQL does not run as root, and this machine has neither a user postgres nor nobody. Start Tidings as an ordinary user.")
+    raise Misconfigured(
+        "PostgreSQL does not run as root, and this machine has neither a user postgres nor nobody. Start Tidings as an ordinary user."
+    )
 
 
 def as_runner() -> dict[str, Any]:

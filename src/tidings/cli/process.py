@@ -1,0 +1,36 @@
+"""What the long-running commands share: a loop that ends on SIGTERM, and the ties to a supervisor."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable
+
+import click
+import uvloop
+
+from tidings.platform.lifeline import end_with_supervisor
+from tidings.platform.logging import configure_logging
+from tidings.settings import Settings
+
+supervised_option = click.option("--supervised", is_flag=True, hidden=True, help="Standard input ends with the supervisor.")
+
+
+def begin_process(settings: Settings, name: str, supervised: bool, ends_within_s: float) -> None:
+    """Logging, and an end of this process when its supervisor is gone."""
+    configure_logging(settings, name, prefixed=supervised)
+    if supervised:
+        end_with_supervisor(ends_within_s)
+
+
+def run_until_signalled(work: Callable[[], Awaitable[None]]) -> None:
+    """Run on uvloop; SIGTERM and SIGINT cancel it."""
+    uvloop.run(cancelled_by_signals(work))
+
+
+async def cancelled_by_signals(work: Callable[[], Awaitable[None]]) -> None:
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

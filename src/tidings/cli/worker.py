@@ -1,0 +1,31 @@
+"""`tidings worker`: a process from workers/."""
+
+import importlib
+
+import click
+
+from tidings.cli.configuration import settings_with_servers
+from tidings.cli.process import begin_process, run_until_signalled, supervised_option
+
+NAMES = ("sequencer", "projections")
+ENDS_WITHIN_S = 10.0
+
+
+@click.command("worker", short_help="Run a worker: sequencer or projections.")
+@click.argument("name", type=click.Choice(NAMES))
+@supervised_option
+def command(name: str, supervised: bool) -> None:
+    """Run a worker until it is told to stop (SIGTERM).
+
+    sequencer: gives events their place in the log. Several may run: each shard has one leader, and another takes over within seconds.
+
+    projections: writes large audiences into inboxes, withdraws what has expired, keeps house. Several may run.
+
+    \b
+    Example:
+      tidings worker sequencer
+    """
+    settings = settings_with_servers()
+    begin_process(settings, name, supervised, ENDS_WITHIN_S)
+    work = importlib.import_module(f"workers.{name}").main
+    run_until_signalled(lambda: work(settings))
