@@ -1,19 +1,20 @@
 """The API process put together: what it holds, what it serves, how it starts and how it ends."""
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 import msgspec
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
 from litestar.di import Provide
 from loguru import logger
 
 from tidings.access import routes as access_routes
 from tidings.access.cache import AccessCache
 from tidings.access.guards import dependencies as access_dependencies
-from tidings.access.guards import refuse_credentials_in_url
+from tidings.access.guards import key_holder, refuse_credentials_in_url
 from tidings.access.idempotency import once_key
 from tidings.demo.routes import router as demo_router
 from tidings.events.wake import Waker
@@ -29,9 +30,12 @@ from tidings.recipients import routes as recipient_routes
 from tidings.reference import routes as reference
 from tidings.settings import Settings
 from tidings.stream.edge import StreamEdge
+from tidings.stream.sign_in import Doors
 
 MOST_BODY_BYTES = 1024 * 1024
 AWAY_S = 1.0
+
+Role = Literal["all", "api", "stream"]
 
 
 class Process(msgspec.Struct, frozen=True):
@@ -47,7 +51,7 @@ class Process(msgspec.Struct, frozen=True):
 
     async def start(self) -> None:
         self.waker.start()
-        await self.access.start()
+        self.access.start()
         await self.edge.start()
 
     async def stop(self) -> None:
@@ -65,7 +69,7 @@ async def open_process(settings: Settings) -> Process:
     database = await database_when_there(settings.database_url, settings.database_pool)
     redis = open_redis(settings.redis_url)
     access = AccessCache(database, settings)
-    edge = StreamEdge(database, settings, access)
+    edge = StreamEdge(database, settings, Doors(access.subscriber_session, key_holder))
     edge.listen(access.apply)
     waker = Waker(redis)
     door = PublishDoor(database, waker, edge.backlog, settings.backlog_limit)
@@ -84,26 +88,26 @@ async def database_when_there(url: str, size: int) -> Database:
             await asyncio.sleep(AWAY_S)
 
 
-def create_app(process: Process) -> Litestar:
-    """What this process serves."""
+def create_app(process: Process, role: Role = "all") -> Litestar:
+    """What this process serves. Streams may have processes of their own: a broadcast holds the loop about 10 µs a connection."""
+    streams: list[Any] = list(process.edge.route_handlers)
+    api = [
+        notification_routes.router,
+        inbox_routes.router,
+        recipient_routes.router,
+        access_routes.router,
+        demo_router,
+        reference.router,
+    ]
     return Litestar(
-        route_handlers=[
-            notification_routes.router,
-            inbox_routes.router,
-            *recipient_routes.routers,
-            *access_routes.routers,
-            *process.edge.route_handlers,
-            health.router,
-            demo_router,
-            reference.router,
-        ],
+        route_handlers=[health.router, *(api if role != "stream" else []), *(streams if role != "api" else [])],
         dependencies=dependencies_of(process) | access_dependencies,
         exception_handlers=HANDLERS,
         before_request=refuse_credentials_in_url,
         cors_config=cors_of(process.settings),
         openapi_config=openapi_config(process.settings),
         request_max_body_size=MOST_BODY_BYTES,
-        state={"process": process},  # type: ignore[arg-type]
+        state=State({"tidings": process})
         debug=False,
     )
 
