@@ -6,7 +6,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-from running import Servers
 
 from tidings.events.cursor import new_epoch
 from tidings.events.entry import NewEvent
@@ -28,17 +27,17 @@ async def shard(database: Database) -> int:
     return number
 
 
-async def worker(servers: Servers) -> Any:
+async def worker(database_url: str) -> Any:
     settings = {"role": "tidings_worker", "application_name": "tidings sequencer"}
-    return await asyncpg.connect(servers.database_url, server_settings=settings)
+    return await asyncpg.connect(database_url, server_settings=settings)
 
 
 def event(shard: int, text: str) -> NewEvent:
     return NewEvent(project=PROJECT, shard=shard, type="test.happened", data=f'"{text}"', actor="test")
 
 
-async def test_every_committed_event_gets_one_position_though_transactions_commit_out_of_order(database: Database, servers: Servers, shard: int) -> None:
-    sequencer = await worker(servers)
+async def test_every_committed_event_gets_one_position_though_transactions_commit_out_of_order(database: Database, database_url: str, shard: int) -> None:
+    sequencer = await worker(database_url)
     lease = await take_lease(sequencer, shard, "one", 30)
     assert lease is not None
 
@@ -63,8 +62,8 @@ async def test_every_committed_event_gets_one_position_though_transactions_commi
     await sequencer.close()
 
 
-async def test_a_leader_whose_term_has_passed_moves_nothing(database: Database, servers: Servers, shard: int) -> None:
-    old, new = await worker(servers), await worker(servers)
+async def test_a_leader_whose_term_has_passed_moves_nothing(database: Database, database_url: str, shard: int) -> None:
+    old, new = await worker(database_url), await worker(database_url)
     first = await take_lease(old, shard, "old", 0.0)
     second = await take_lease(new, shard, "new", 30)
     assert first is not None
@@ -79,16 +78,16 @@ async def test_a_leader_whose_term_has_passed_moves_nothing(database: Database, 
     await asyncio.gather(old.close(), new.close())
 
 
-async def test_a_lease_that_is_held_cannot_be_taken(servers: Servers, shard: int) -> None:
-    holder, other = await worker(servers), await worker(servers)
+async def test_a_lease_that_is_held_cannot_be_taken(database_url: str, shard: int) -> None:
+    holder, other = await worker(database_url), await worker(database_url)
     assert await take_lease(holder, shard, "holder", 30) is not None
     assert await take_lease(other, shard, "other", 30) is None
     await asyncio.gather(holder.close(), other.close())
 
 
-async def test_a_successor_ends_the_backend_that_holds_the_lease_row(servers: Servers, shard: int) -> None:
+async def test_a_successor_ends_the_backend_that_holds_the_lease_row(database_url: str, shard: int) -> None:
     """As a leader does that was stopped in the middle of reading an answer larger than the socket's buffers."""
-    stopped, successor = await worker(servers), await worker(servers)
+    stopped, successor = await worker(database_url), await worker(database_url)
     assert await take_lease(stopped, shard, "stopped", 0.0) is not None
     hanging = stopped.transaction()
     await hanging.start()
@@ -103,8 +102,8 @@ async def test_a_successor_ends_the_backend_that_holds_the_lease_row(servers: Se
     await successor.close()
 
 
-async def test_a_new_cluster_or_timeline_gets_a_new_epoch(database: Database, servers: Servers, shard: int) -> None:
-    connection = await worker(servers)
+async def test_a_new_cluster_or_timeline_gets_a_new_epoch(database: Database, database_url: str, shard: int) -> None:
+    connection = await worker(database_url)
     first = await take_lease(connection, shard, "one", 0.0)
     assert first is not None
     await database.system.execute("UPDATE shards SET timeline = timeline + 1 WHERE shard = $1", shard)

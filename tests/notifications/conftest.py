@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from own_database import SHARDS, own_database, sequencing
 from running import Servers
 
 from tidings.access.principals import SubscriberSession, Tenant
@@ -21,13 +22,21 @@ from tidings.notifications.structs import Mark, Marked, NewNotification
 from tidings.platform.postgres import Database, tenant_connection, tenant_transaction
 from tidings.platform.redis import open_redis
 from tidings.recipients.resolve import ensure_subscribers
+from tidings.platform.secrets import load_secret
 from tidings.settings import Settings
 
 Publish = Callable[..., Awaitable[str]]
 MarkItems = Callable[..., Awaitable[Marked]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+async def database(servers: Servers) -> AsyncIterator[Database]:
+    """Of its own: a rebuild locks every inbox, and chunks are taken by hand here."""
+    async with own_database(servers) as (url, database), sequencing(servers, url):
+        yield database
+
+
+@pytest.fixture(scope="package")
 async def waker(servers: Servers) -> AsyncIterator[Waker]:
     waker = Waker(open_redis(servers.redis_url))
     waker.start()
@@ -35,13 +44,14 @@ async def waker(servers: Servers) -> AsyncIterator[Waker]:
     await waker.stop()
 
 
-@pytest.fixture(scope="session")
-async def project(database: Database) -> Tenant:
-    tenant, _ = await create_project(database, Settings(), "read state")
+@pytest.fixture(scope="package")
+async def project(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Tenant:
+    load_secret(Settings(state_dir=tmp_path_factory.mktemp("state")))
+    tenant, _ = await create_project(database, "read state", SHARDS)
     return tenant
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def new_alice(database: Database, project: Tenant) -> Callable[[], Awaitable[SubscriberSession]]:
     """Somebody new each time, by the name of alice."""
 
@@ -60,7 +70,7 @@ async def alice(new_alice: Callable[[], Awaitable[SubscriberSession]]) -> Subscr
     return await new_alice()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def retract(database: Database, project: Tenant, waker: Waker) -> Callable[[str], Awaitable[bool]]:
     async def retract(notification: str) -> bool:
         async with tenant_transaction(database, project.id) as connection:
@@ -71,7 +81,7 @@ def retract(database: Database, project: Tenant, waker: Waker) -> Callable[[str]
     return retract
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def publish(database: Database, project: Tenant, waker: Waker) -> Publish:
     door = PublishDoor(database, waker, lambda shard: 0, 10_000)
 
@@ -83,7 +93,7 @@ def publish(database: Database, project: Tenant, waker: Waker) -> Publish:
     return publish
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mark_items(database: Database, waker: Waker) -> MarkItems:
     async def mark_items(session: SubscriberSession, action: Action, **which: Any) -> Marked:
         async with tenant_transaction(database, session.tenant.id) as connection:
@@ -94,7 +104,7 @@ def mark_items(database: Database, waker: Waker) -> MarkItems:
     return mark_items
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def inbox_rows(database: Database) -> Callable[[SubscriberSession], Awaitable[list[tuple[Any, ...]]]]:
     """What a subscriber's inbox says, item by item: id, seen, read, archived, with their times."""
 

@@ -1,0 +1,154 @@
+"""Large audiences: the members as of the event's position, in chunks, once each, whatever is killed in between."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tidings.access.principals import SubscriberSession, Tenant
+from tidings.events.cursor import Cursor
+from tidings.events.log import heads
+from tidings.notifications import audience, fanout, marks
+from tidings.notifications.fanout import advance_one
+from tidings.notifications.inbox import read_page
+from tidings.notifications.rebuild import rebuild_inbox
+from tidings.notifications.timeline import detail_of
+from tidings.platform.postgres import Database, tenant_connection, tenant_transaction
+from tidings.recipients.membership import change_members
+
+Rows = Callable[[SubscriberSession], Awaitable[list[tuple[Any, ...]]]]
+
+
+@pytest.fixture(autouse=True)
+def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three people are a large audience here, and two a chunk."""
+    monkeypatch.setattr(audience, "MAX_RECIPIENTS", 3)
+    monkeypatch.setattr(fanout, "CHUNK", 2)
+    monkeypatch.setattr(marks, "STEP", 2)
+
+
+@pytest.fixture
+async def people(new_alice: Any) -> list[SubscriberSession]:
+    return [await new_alice() for _ in range(7)]
+
+
+@pytest.fixture
+def change(database: Database, project: Tenant) -> Any:
+    async def change(topic: str, add: list[SubscriberSession] = [], remove: list[SubscriberSession] = []) -> None:  # noqa: B006
+        async with tenant_transaction(database, project.id) as connection:
+            await change_members(connection, project, topic, [one.external_id for one in add], [one.external_id for one in remove], "test")
+
+    return change
+
+
+async def sequenced(database: Database, notification: str) -> None:
+    async with asyncio.timeout(10):
+        while await database.system.fetchval("SELECT position FROM fanouts WHERE notification = $1::uuid", notification) is None:
+            await asyncio.sleep(0.01)
+
+
+async def step(database: Database) -> bool:
+    async with database.system.acquire() as connection, connection.transaction():
+        return await advance_one(connection) is not None
+
+
+async def finish(database: Database) -> None:
+    while await step(database):
+        pass
+
+
+async def holders(people: list[SubscriberSession], notification: str, inbox_rows: Rows) -> list[int]:
+    return [n for n, one in enumerate(people) if any(row[0] == notification for row in await inbox_rows(one))]
+
+
+async def test_members_are_those_as_of_the_position(database: Database, people: list[SubscriberSession], change: Any, publish: Any, inbox_rows: Rows) -> None:
+    await change("as-of", add=people[:5])
+    big = await publish([{"topic": "as-of"}])
+    await change("as-of", add=people[5:], remove=people[:2])
+    await sequenced(database, big)
+    await finish(database)
+    assert await holders(people, big, inbox_rows) == [0, 1, 2, 3, 4]
+
+    later = await publish([{"topic": "as-of"}])
+    await sequenced(database, later)
+    await finish(database)
+    assert await holders(people, later, inbox_rows) == [2, 3, 4, 5, 6]
+
+
+async def test_a_chunk_that_was_rolled_back_is_done_again_and_nobody_gets_it_twice(
+    database: Database, project: Tenant, people: list[SubscriberSession], change: Any, publish: Any, inbox_rows: Rows
+) -> None:
+    await change("rolled-back", add=people)
+    big = await publish([{"topic": "rolled-back"}])
+    await sequenced(database, big)
+    await step(database)
+    with pytest.raises(KeyboardInterrupt):
+        async with database.system.acquire() as connection, connection.transaction():
+            await advance_one(connection)
+            raise KeyboardInterrupt
+    async with tenant_connection(database, project.id) as connection:
+        under_way = {one.step: one for one in (await detail_of(connection, project.id, big)).timeline}
+    assert (under_way["fanned_out"].count, under_way["fanned_out"].expected, under_way["fanned_out"].at) == (2, 7, None)
+
+    await finish(database)
+
+    assert await holders(people, big, inbox_rows) == list(range(7))
+    async with tenant_connection(database, project.id) as connection:
+        done = {one.step: one for one in (await detail_of(connection, project.id, big)).timeline}
+    assert done["fanned_out"].count == 7
+    assert done["fanned_out"].at is not None
+
+
+async def test_the_cursor_of_a_snapshot_does_not_pass_an_audience_still_being_written(
+    database: Database, project: Tenant, people: list[SubscriberSession], change: Any, publish: Any
+) -> None:
+    await change("cursor", add=people)
+    big = await publish([{"topic": "cursor"}])
+    await sequenced(database, big)
+    async with database.system.acquire() as connection:
+        head = (await heads(connection))[project.shard].position
+        position = await connection.fetchval("SELECT position FROM fanouts WHERE notification = $1::uuid", big)
+
+    async def cursor() -> str:
+        async with tenant_connection(database, project.id) as connection:
+            return (await read_page(connection, project.id, people[6].subscriber, "all", None, None, 10, Cursor("aaaaaaaa", head))).cursor
+
+    assert await cursor() == f"aaaaaaaa.{position - 1}"
+    await finish(database)
+    assert await cursor() == f"aaaaaaaa.{head}"
+
+
+async def test_a_retracted_large_notification_leaves_every_inbox(
+    database: Database, people: list[SubscriberSession], change: Any, publish: Any, retract: Any, inbox_rows: Rows
+) -> None:
+    await change("retracted", add=people)
+    big = await publish([{"topic": "retracted"}])
+    await sequenced(database, big)
+    await step(database)
+    await retract(big)
+    async with asyncio.timeout(10):
+        while await database.system.fetchval("SELECT count(*) FROM fanouts WHERE notification = $1::uuid AND done_at IS NULL", big):
+            await finish(database)
+            await asyncio.sleep(0.01)
+    assert await holders(people, big, inbox_rows) == []
+
+
+async def test_an_item_that_arrives_under_a_watermark_is_not_born_read_and_a_rebuild_agrees(
+    database: Database, project: Tenant, people: list[SubscriberSession], change: Any, publish: Any, mark_items: Any, inbox_rows: Rows
+) -> None:
+    await change("late", add=people)
+    big = await publish([{"topic": "late"}])
+    await sequenced(database, big)
+    late = people[6]  # of the last chunk
+    ids = [await publish([late.external_id]) for _ in range(4)]
+    await mark_items(late, "read", up_to=ids[-1])
+    await finish(database)
+    rows = {row[0]: row for row in await inbox_rows(late)}
+    assert rows[big][2] is None
+    assert all(rows[one][2] is not None for one in ids)
+    before = [await inbox_rows(one) for one in people]
+
+    await rebuild_inbox(database.system, project.shard, lambda done, all_of_them: None)
+
+    assert [await inbox_rows(one) for one in people] == before
