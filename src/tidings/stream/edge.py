@@ -1,0 +1,164 @@
+"""The stream edge of a process: everything that stands between the log and the browsers, started, drained and stopped as one."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from loguru import logger
+
+from tidings.access.cache import AccessCache
+from tidings.errors import Unavailable
+from tidings.events.cursor import Cursor
+from tidings.events.entry import LogEvent
+from tidings.platform.gather import Gather
+from tidings.platform.ids import random_id
+from tidings.platform.postgres import Database
+from tidings.platform.redis import open_redis
+from tidings.settings import Settings
+from tidings.stream.admission import Admission
+from tidings.stream.connection import Connection
+from tidings.stream.control import take_control
+from tidings.stream.drain import drain
+from tidings.stream.follower import POSTGRES_AWAY, Follower, heads_of
+from tidings.stream.frames import jittered_retry
+from tidings.stream.hub import Hub
+from tidings.stream.memberships import Loaded, load_memberships
+from tidings.stream.protocol import StreamingProtocol
+from tidings.stream.replay import reset_frame
+from tidings.stream.sessions import FORGET_PROJECT, SWEEP, extend_session, open_sessions
+from tidings.stream.shard import Shard
+from tidings.stream.sign_in import Visitor
+from tidings.stream.streamed import Streamed
+
+# Replays from PostgreSQL at a time: they must not take the pool from the follower.
+MOST_READING = 2
+SWEEP_EVERY_S = 60
+
+
+class StreamEdge:
+    def __init__(self, database: Database, settings: Settings, access: AccessCache) -> None:
+        assert settings.redis_url is not None
+        self.database = database
+        self.settings = settings
+        self.access = access
+        self.redis = open_redis(settings.redis_url)
+        self.admission = Admission(self.redis, random_id("proc"), settings.streams_per_subscriber, settings.streams_per_project)
+        self.streamed = Streamed()
+        self.hub = Hub(settings.connection_buffer_bytes, self.streamed)
+        self.hub.control.append(partial(take_control, self.hub))
+        self.hub.control.append(self.take_ending)
+        self.hub.freed = self.free
+        self.hub.renewed = self.extend
+        self.follower = Follower(database, settings.stream_redis_url or settings.redis_url, settings, self.hub.deliver, self.end_history)
+        self.memberships: Gather[tuple[int, int], Loaded] = Gather(partial(load_memberships, database))
+        self.sessions: Gather[bytes, Visitor] = Gather(partial(open_sessions, database))
+        self.heads: Gather[int, Cursor] = Gather(partial(heads_of, database))
+        self.reading = asyncio.Semaphore(MOST_READING)
+        self.is_draining = False
+        self.refuses = False
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    # For the app
+
+    async def start(self) -> None:
+        """Returns when the hot windows are warm and live events flow."""
+        await self.follower.start()
+        self.admission.start()
+        self.spawn(self.tick_for_ever())
+
+    async def drain(self) -> None:
+        """Readiness fails first; then every stream is told to come back elsewhere, spread over the drain window."""
+        self.is_draining = True
+        await asyncio.sleep(self.settings.readiness_delay_s)
+        self.refuses = True
+        await drain(self.hub, self.settings.drain_s)
+
+    async def stop(self) -> None:
+        self.is_draining = self.refuses = True
+        for connection in self.hub.everyone():
+            connection.abort("stop")
+        await self.follower.stop()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.admission.stop()
+        await self.redis.aclose()
+
+    def listen(self, callback: Callable[[LogEvent], None]) -> None:
+        """Call it with every event of the log that is not for subscribers: keys revoked, tokens ended, members changed.
+
+        Before streams act on it: a stream that reconnects at once must not find a stale credential.
+        """
+        self.hub.control.insert(0, callback)
+
+    def shard(self, number: int) -> Shard:
+        """Raises Unavailable until the shard is followed."""
+        shard = self.follower.shards.get(number)
+        if shard is None:
+            raise Unavailable("This process has not reached the log yet; try again.")
+        return shard
+
+    def position(self, shard: int) -> Cursor:
+        """How far this process has come: a snapshot read after asking can be streamed from here without a gap."""
+        return self.shard(shard).cursor
+
+    def backlog(self, shard: int) -> int:
+        """Events that waited for their position a moment ago, at most `backlog_limit`."""
+        known = self.follower.shards.get(shard)
+        return 0 if known is None else known.backlog
+
+    @property
+    def redis_away(self) -> bool:
+        return self.follower.redis_away or self.admission.away
+
+    def refuse_when_draining(self) -> None:
+        if self.refuses:
+            raise Unavailable("This process is about to stop; connect again.", retry_after=1)
+
+    # For the parts of the stream
+
+    def spawn(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def free(self, connection: Connection) -> None:
+        self.admission.release(connection.subscriber, connection.project)
+
+    def end_history(self, shard: Shard, reason: str) -> None:
+        self.hub.end_history(shard, lambda: reset_frame(shard, reason, jittered_retry()))
+
+    def extend(self, connection: Connection) -> None:
+        """Its ticket's URL reopens it for as long as the new token holds."""
+        if connection.session is not None:
+            until, issued = datetime.fromtimestamp(connection.expires_at, UTC), datetime.fromtimestamp(connection.issued_at, UTC)
+            self.spawn(self.quietly(extend_session(self.database, connection.session, until, issued)))
+
+    def take_ending(self, event: LogEvent) -> None:
+        # A ticket does not say which key signed the token behind it, so all of the project's end with any of its keys.
+        if event.type == "public_key.revoked":
+            self.spawn(self.quietly(self.database.system.execute(FORGET_PROJECT, event.project)))
+
+    async def quietly(self, work: Any) -> None:
+        try:
+            await work
+        except POSTGRES_AWAY as error:
+            logger.debug("left undone while PostgreSQL is away: {}", error)
+
+    async def tick_for_ever(self) -> None:
+        second = 0
+        while True:
+            # Towards the next full second, so that a tick that took long makes the next one earlier.
+            await asyncio.sleep(1 - time.time() % 1)
+            second += 1
+            try:
+                self.hub.tick()
+                StreamingProtocol.close_overdue(asyncio.get_running_loop().time())
+                await self.quietly(self.streamed.flush(self.database))
+                if second % SWEEP_EVERY_S == 0:
+                    await self.quietly(self.database.system.execute(SWEEP))
+            except Exception:
+                logger.exception("a tick of the stream edge failed")

@@ -1,0 +1,115 @@
+"""What an event of the log looks like on the wire (Server-Sent Events, and the same as JSON for long polls).
+
+A frame is made once per event and process; connections only ever copy its bytes. Events that are no subscriber's business
+(`topic.members`, `key.revoked`, …) have no frame.
+"""
+
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from tidings.events.entry import LogEvent
+
+BEAT = b": \n\n"
+HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    # no-transform: a proxy that compresses holds events back.
+    (b"cache-control", b"no-store, no-transform"),
+    (b"x-accel-buffering", b"no"),
+    (b"connection", b"close"),
+)
+
+
+class Internal(msgspec.Struct):
+    """The part of a notification's `internal` that decides whether it is shown here."""
+
+    in_app: bool = True
+    transient: bool = False
+
+
+class Dated(msgspec.Struct):
+    counts: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+_internal = msgspec.json.Decoder(Internal)
+_counts = msgspec.json.Decoder(Dated)
+_encode = msgspec.json.encode
+
+WITHDRAWN = {"notification.retracted": "retracted", "notification.expired": "expired"}
+
+
+def frame_of(event: LogEvent, epoch: str) -> bytes:
+    """The event as its audience sees it; empty when it is not for subscribers."""
+    if event.type == "notification.created":
+        if event.internal is not None and not _internal.decode(event.internal).in_app:
+            return b""
+        name, data = "notification", event.data
+    elif event.type in WITHDRAWN:
+        name, data = "notification.retracted", with_member(event.data, "reason", WITHDRAWN[event.type])
+    elif event.type.startswith("inbox."):
+        name, data = "notification.updated", with_member(event.data, "change", event.type.removeprefix("inbox."))
+        counts = _counts.decode(event.data).counts
+        # The counts carry no id: a client that saw only them has not seen the event.
+        return f"event: inbox.counts\ndata: {one_line(bytes(counts).decode())}\n\n".encode() + frame(
+            name, data, f"{epoch}.{event.position}"
+        )
+    else:
+        return b""
+    return frame(name, data, f"{epoch}.{event.position}")
+
+
+def is_transient(event: LogEvent) -> bool:
+    """Live only: replayed from the hot window, never from the log."""
+    return event.internal is not None and event.type == "notification.created" and _internal.decode(event.internal).transient
+
+
+def frame(name: str, data: str, cursor: str | None) -> bytes:
+    identity = "" if cursor is None else f"id: {cursor}\n"
+    return f"{identity}event: {name}\ndata: {one_line(data)}\n\n".encode()
+
+
+def one_line(json: str) -> str:
+    """JSON without line breaks, which would end the SSE field. In valid JSON they can only stand between tokens."""
+    if "\n" in json or "\r" in json:
+        return json.replace("\r", " ").replace("\n", " ")
+    return json
+
+
+def with_member(json: str, name: str, value: str) -> str:
+    """The JSON object with one more member, in front."""
+    rest = json.strip()[1:].lstrip()
+    return f'{{"{name}":"{value}"' + ("}" if rest == "}" else "," + rest)
+
+
+def told(name: str, data: dict[str, Any], cursor: object = None, retry_ms: int | None = None) -> bytes:
+    """A frame of our own, as in `ready`, `reset`, `closed`."""
+    head = b"" if retry_ms is None else b"retry: %d\n" % retry_ms
+    return head + frame(name, _encode(data).decode(), None if cursor is None else str(cursor))
+
+
+def expiry_text(seconds: int) -> str:
+    """RFC 3339."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def jittered_retry() -> int:
+    """Milliseconds: browsers that lost the same server must not come back together."""
+    return random.randint(1000, 3000)
+
+
+def parsed(frames: bytes, cursor: str) -> list[dict[str, Any]]:
+    """Frames as a long poll answers them. cursor: for those without an id."""
+    events = []
+    for block in frames.split(b"\n\n"):
+        if block:
+            fields = dict(line.split(b": ", 1) for line in block.split(b"\n"))
+            events.append(
+                {
+                    "id": fields.get(b"id", cursor.encode()).decode(),
+                    "event": fields[b"event"].decode(),
+                    "data": msgspec.Raw(fields[b"data"]),
+                }
+            )
+    return events

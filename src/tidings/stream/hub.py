@@ -1,0 +1,252 @@
+"""Who listens in this process, and the fan-out to them.
+
+Everything here is synchronous: between two awaits of the caller a batch of events is in the hot window *and* with every live
+connection, or in neither. Opening a stream relies on it.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
+
+from tidings.events.entry import LogEvent
+from tidings.platform.metrics import EVENTS_STREAMED, STREAM_LAG, STREAMS
+from tidings.stream.connection import Connection
+from tidings.stream.frames import frame_of
+from tidings.stream.memberships import Joining
+from tidings.stream.shard import Shard
+from tidings.stream.streamed import Streamed
+from tidings.stream.wheel import Wheel
+
+# One connection is held bare: a tuple around it would cost 48 bytes a stream.
+Several = Connection | tuple[Connection, ...]
+Pending = dict[Connection, bytes | list[bytes]]
+Control = Callable[[LogEvent], None]
+LONGEST_PAUSE_S = 30.0
+
+
+class Parcel:
+    """Events in a row with one audience, and their frames."""
+
+    __slots__ = ("events", "frames")
+
+    def __init__(self) -> None:
+        self.events: list[LogEvent] = []
+        self.frames: list[bytes] = []
+
+
+class Hub:
+    """most_buffered: bytes that may wait in a connection whose client does not read.
+
+    control: called with each event that is no subscriber's business, in the order of the log.   freed, renewed: called when a
+    connection is gone, or goes on under a newer token.
+    """
+
+    def __init__(self, most_buffered: int, streamed: Streamed) -> None:
+        self.most_buffered = most_buffered
+        self.streamed = streamed
+        self.control: list[Control] = []
+        self.freed: Callable[[Connection], None] = lambda connection: None
+        self.renewed: Callable[[Connection], None] = lambda connection: None
+        self.subscribers: dict[int, Several] = {}
+        self.topics: defaultdict[int, set[Connection]] = defaultdict(set)
+        self.projects: defaultdict[int, set[Connection]] = defaultdict(set)
+        self.sessions: dict[bytes, Connection] = {}
+        self.joining: dict[int, list[Joining]] = {}
+        self.endings = 0
+        self.recent_endings: list[LogEvent] = []
+        self.paused: set[Connection] = set()
+        self.wheel = Wheel()
+
+    # Coming and going
+
+    def attach(self, connection: Connection) -> None:
+        """From now on it is found by control events, heartbeats and expiry; events reach it when it is live."""
+        held = self.subscribers.get(connection.subscriber)
+        self.subscribers[connection.subscriber] = connection if held is None else (*as_tuple(held), connection)
+        self.wheel.add(connection)
+        if connection.session is not None:
+            older = self.sessions.get(connection.session)
+            self.sessions[connection.session] = connection
+            if older is not None:
+                older.close("reopened")
+        STREAMS.set(self.wheel.count)
+
+    def go_live(self, connection: Connection, topics: tuple[int, ...]) -> None:
+        """The caller has given it everything up to its shard's position, which is where live begins."""
+        connection.topics = topics
+        for topic in topics:
+            self.topics[topic].add(connection)
+        self.projects[connection.project].add(connection)
+        connection.go_live()
+
+    def detach(self, connection: Connection) -> None:
+        if not self.wheel.remove(connection):
+            return
+        left = tuple(other for other in as_tuple(self.subscribers.get(connection.subscriber, ())) if other is not connection)
+        if not left:
+            self.subscribers.pop(connection.subscriber, None)
+        else:
+            self.subscribers[connection.subscriber] = left if len(left) > 1 else left[0]
+        for topic in connection.topics:
+            discard(self.topics, topic, connection)
+        discard(self.projects, connection.project, connection)
+        if connection.session is not None and self.sessions.get(connection.session) is connection:
+            del self.sessions[connection.session]
+        self.paused.discard(connection)
+        STREAMS.set(self.wheel.count)
+        self.freed(connection)
+
+    def enter(self, connection: Connection, topic: int) -> None:
+        """It became a member. One that is not live yet learns it from its `Joining`."""
+        if connection.is_live and topic not in connection.topics:
+            connection.topics = (*connection.topics, topic)
+            self.topics[topic].add(connection)
+
+    def leave(self, connection: Connection, topic: int) -> None:
+        if topic in connection.topics:
+            connection.topics = tuple(other for other in connection.topics if other != topic)
+            discard(self.topics, topic, connection)
+
+    def renew(self, connection: Connection, issued_at: float, expires_at: int, signed_by: str | None) -> None:
+        """It goes on under a newer token."""
+        connection.issued_at = issued_at
+        connection.signed_by = signed_by
+        self.wheel.expire_at(connection, expires_at)
+        self.renewed(connection)
+
+    def of(self, subscriber: int) -> tuple[Connection, ...]:
+        return as_tuple(self.subscribers.get(subscriber, ()))
+
+    def everyone(self) -> list[Connection]:
+        return [connection for bucket in self.wheel.buckets for connection in bucket]
+
+    # Fan-out
+
+    def deliver(self, shard: Shard, events: Sequence[LogEvent]) -> None:
+        """Take in the next events of a shard: the window, the connections, whoever waits. One write a connection."""
+        pending: Pending = {}
+        parcel = Parcel()
+        written = 0
+        for event in events:
+            frame = frame_of(event, shard.epoch)
+            shard.window.add(event, frame)
+            shard.position = event.position
+            if not frame:
+                # Control may end connections or change who listens, so what came before it goes out before it.
+                written += self.gather(pending, parcel)
+                parcel = Parcel()
+                flush(pending)
+                for take in self.control:
+                    take(event)
+                continue
+            # Neighbours with the same audience travel as one piece: a burst to a topic costs one loop over it.
+            if parcel.events and not same_audience(parcel.events[-1], event):
+                written += self.gather(pending, parcel)
+                parcel = Parcel()
+            parcel.events.append(event)
+            parcel.frames.append(frame)
+        written += self.gather(pending, parcel) if pending else self.write_at_once(parcel)
+        flush(pending)
+        shard.wake()
+        if written:
+            EVENTS_STREAMED.inc(written)
+            STREAM_LAG.observe((datetime.now(UTC) - events[0].accepted_at).total_seconds())
+
+    def write_at_once(self, parcel: Parcel) -> int:
+        """The common case, a batch with one audience: no detour by way of `pending`."""
+        audience, data = self.addressed(parcel)
+        for connection in audience:
+            connection.write(data)
+        return len(audience) * len(parcel.frames)
+
+    def gather(self, pending: Pending, parcel: Parcel) -> int:
+        audience, data = self.addressed(parcel)
+        for connection in audience:
+            before = pending.get(connection)
+            if before is None:
+                pending[connection] = data
+            elif isinstance(before, list):
+                before.append(data)
+            else:
+                pending[connection] = [before, data]
+        return len(audience) * len(parcel.frames)
+
+    def addressed(self, parcel: Parcel) -> tuple[Collection[Connection], bytes]:
+        if not parcel.events:
+            return (), b""
+        audience = self.audience(parcel.events[0])
+        if audience and self.streamed.has_room:
+            self.streamed.note(parcel.events, len(audience))
+        return audience, parcel.frames[0] if len(parcel.frames) == 1 else b"".join(parcel.frames)
+
+    def audience(self, event: LogEvent) -> Collection[Connection]:
+        """Connections that the event concerns, each once. A set of the hub's own may be answered: it must not change meanwhile."""
+        if event.recipients:
+            found = self.named(event.recipients)
+            if not event.topics and not event.everyone:
+                return found
+        elif event.everyone:
+            return self.projects.get(event.project, ())
+        elif event.topics is not None and len(event.topics) == 1:
+            return self.topics.get(event.topics[0], ())
+        else:
+            found = []
+        union = set(found)
+        for topic in event.topics or ():
+            union |= self.topics.get(topic, set())
+        if event.everyone:
+            union |= self.projects.get(event.project, set())
+        return union
+
+    def named(self, recipients: Sequence[int]) -> list[Connection]:
+        found: list[Connection] = []
+        for subscriber in recipients:
+            held = self.subscribers.get(subscriber)
+            if isinstance(held, tuple):
+                found.extend(held)
+            elif held is not None:
+                found.append(held)
+        return found
+
+    def end_history(self, shard: Shard, last_words: Callable[[], bytes]) -> None:
+        """Another history has begun: every stream of the shard is told and ends, because who listens to what is to be read again."""
+        for connection in self.everyone():
+            if connection.shard is shard:
+                connection.close_with(last_words(), "reset")
+        shard.wake()
+
+    def tick(self) -> None:
+        """Each second: heartbeats, tokens that expire, clients that do not read."""
+        now = time.monotonic()
+        for connection in list(self.paused):
+            if now - connection.paused_at > LONGEST_PAUSE_S:
+                connection.abort("slow")
+        self.wheel.tick(int(time.time()))
+
+
+def same_audience(one: LogEvent, other: LogEvent) -> bool:
+    return (
+        one.recipients == other.recipients
+        and one.topics == other.topics
+        and one.everyone == other.everyone
+        and one.project == other.project
+    )
+
+
+def flush(pending: Pending) -> None:
+    for connection, data in pending.items():
+        connection.write(b"".join(data) if isinstance(data, list) else data)
+    pending.clear()
+
+
+def as_tuple(held: Several) -> tuple[Connection, ...]:
+    return held if isinstance(held, tuple) else (held,)
+
+
+def discard(sets: dict[int, set[Connection]], key: int, connection: Connection) -> None:
+    members = sets.get(key)
+    if members is not None:
+        members.discard(connection)
+        if not members:
+            del sets[key]

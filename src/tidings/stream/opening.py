@@ -1,0 +1,150 @@
+"""Opening a stream: limits, memberships, the place to start from, the head, and then the socket leaves the framework."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from litestar import Request, Response
+
+from tidings.errors import Malformed, Unavailable
+from tidings.events.cursor import Cursor, parse_cursor
+from tidings.stream.connection import Connection
+from tidings.stream.control import take_endings_since
+from tidings.stream.fallback import AsgiTransport
+from tidings.stream.frames import HEADERS, expiry_text, jittered_retry, told
+from tidings.stream.hub import Hub
+from tidings.stream.ids import new_number, stream_id
+from tidings.stream.memberships import Joining
+from tidings.stream.protocol import EXTENSION
+from tidings.stream.replay import Replay, TooFar, catch_up, reset_frame
+from tidings.stream.shard import Shard
+from tidings.stream.sign_in import Visitor
+
+if TYPE_CHECKING:
+    from tidings.stream.edge import StreamEdge
+
+# How long an opening waits for this process to reach a position that PostgreSQL already has.
+PATIENCE_S = 5.0
+
+
+class EventStream(Response[None]):
+    """Answers by `open_stream`, so that errors before the head still become problems."""
+
+    def __init__(self, edge: "StreamEdge", visitor: Visitor, cursor: Cursor | None, endings_seen: int) -> None:
+        super().__init__(None, media_type="text/event-stream")
+        self.edge = edge
+        self.visitor = visitor
+        self.cursor = cursor
+        self.endings_seen = endings_seen
+
+    def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **_: Any) -> Any:
+        return self.answer
+
+    async def answer(self, scope: Any, receive: Any, send: Any) -> None:
+        await open_stream(self.edge, scope, receive, send, self.visitor, self.cursor, self.endings_seen)
+
+
+def asked_cursor(last_event_id: str | None, cursor: str | None) -> Cursor | None:
+    """`Last-Event-ID` wins: EventSource sends it when it reconnects to a URL that still carries its first cursor."""
+    text = last_event_id or cursor
+    return parse_cursor(text) if text else None
+
+
+async def open_stream(
+    edge: "StreamEdge", scope: Any, receive: Any, send: Any, visitor: Visitor, cursor: Cursor | None, endings_seen: int
+) -> None:
+    """Raises TooMany, Malformed or Unavailable before anything was sent; ends when the stream is live, or over."""
+    edge.refuse_when_draining()
+    await edge.admission.admit(visitor.subscriber, visitor.tenant.id)
+    connection: Connection | None = None
+    running: asyncio.Task[None] | None = None
+    try:
+        with joining(edge.hub, visitor.subscriber) as watch:
+            replay, reason = await start_of(edge, visitor, cursor, watch)
+            detach = (scope.get("extensions") or {}).get(EXTENSION)
+            if detach is not None:
+                detach.prepare()
+            await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS if detach else HEADERS[:-1])})
+            candidate = Connection(edge.hub, replay.shard, visitor, new_number())
+            if detach is None:
+                transport = AsgiTransport(send, receive, candidate)
+                transport.begin()
+                running = asyncio.create_task(transport.run())
+            elif not detach(candidate):
+                return
+            connection = candidate
+            begin(connection, replay, reason)
+            take_endings_since(edge.hub, endings_seen)
+            await catch_up(edge.hub, connection, replay)
+    finally:
+        if connection is None:
+            edge.admission.release(visitor.subscriber, visitor.tenant.id)
+    if running is not None:
+        await running
+
+
+def begin(connection: Connection, replay: Replay, reason: str | None) -> None:
+    """The first event, `ready`: its id is the point from which this stream is complete."""
+    if reason is not None:
+        replay.start_over()
+    cursor = Cursor(replay.epoch, replay.position)
+    ready = {
+        "stream": stream_id(connection.number, connection.project, connection.subscriber),
+        "cursor": str(cursor),
+        "expires_at": expiry_text(connection.expires_at),
+    }
+    frames = told("ready", ready, cursor, retry_ms=jittered_retry())
+    connection.transport.write(frames if reason is None else frames + reset_frame(replay.shard, reason))
+
+
+async def start_of(edge: "StreamEdge", visitor: Visitor, cursor: Cursor | None, watch: Joining) -> tuple[Replay, str | None]:
+    """The replay from the cursor on, or from here; with the reason when the cursor cannot be resumed from."""
+    shard = edge.shard(visitor.tenant.shard)
+    loaded = await edge.memberships.get((shard.number, visitor.subscriber))
+    reason: str | None = None
+    if cursor is not None:
+        await reach(edge, shard, cursor)
+        if cursor.epoch != shard.epoch:
+            cursor, reason = None, "epoch"
+    position = shard.position if cursor is None else cursor.position
+    replay = Replay(edge.database, shard, visitor.tenant.id, visitor.subscriber, loaded, watch, position, edge.reading)
+    try:
+        await replay.check(edge.settings.replay_limit)
+    except TooFar as too_far:
+        reason = str(too_far)
+    return replay, reason
+
+
+async def reach(edge: "StreamEdge", shard: Shard, cursor: Cursor) -> None:
+    """Wait until this process stands where the client has been already, with the help of another one.
+
+    Raises Malformed for a position that the log has not reached.
+    """
+    if cursor.epoch == shard.epoch and cursor.position <= shard.position:
+        return
+    head = await edge.heads.get(shard.number)
+    if cursor.epoch != head.epoch:
+        return
+    if cursor.position > head.position:
+        raise Malformed(f"The cursor {cursor} lies in the future: the log ends at {head}.", field="cursor")
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while shard.epoch != cursor.epoch or shard.position < cursor.position:
+                await shard.advanced()
+    except TimeoutError as error:
+        raise Unavailable("This process has not reached the cursor yet; try again.") from error
+
+
+@contextmanager
+def joining(hub: Hub, subscriber: int) -> Iterator[Joining]:
+    """Changes of the subscriber's memberships are recorded inside."""
+    watch = Joining()
+    watching = hub.joining.setdefault(subscriber, [])
+    watching.append(watch)
+    try:
+        yield watch
+    finally:
+        watching.remove(watch)
+        if not watching and hub.joining.get(subscriber) is watching:
+            del hub.joining[subscriber]

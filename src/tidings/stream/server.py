@@ -1,0 +1,84 @@
+"""Runs the API process's server: uvicorn with our protocol, and our own way to stop.
+
+Asked to stop, the process first fails its readiness, then sends its streams away over the drain window, then lets running requests end.
+A second signal ends the waiting.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from loguru import logger
+
+from tidings.settings import Settings
+from tidings.stream.edge import StreamEdge
+from tidings.stream.protocol import StreamingProtocol
+
+BACKLOG = 4096
+KEEP_ALIVE_S = 75
+# Requests that still run after the drain get this long.
+GRACE_S = 10
+
+
+class Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are ours: uvicorn would stop accepting before the streams have been sent away."""
+        yield
+
+
+async def serve(app: Any, settings: Settings, edge: StreamEdge, port: int | None = None, host: str | None = None) -> None:
+    """Serves until SIGTERM or SIGINT. Starting and stopping the edge itself is the app's."""
+    config = uvicorn.Config(
+        app,
+        host=host or settings.host,
+        port=settings.port if port is None else port,
+        http=StreamingProtocol,
+        ws="none",
+        loop="none",
+        lifespan="auto",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+        # Addresses are of no use here, and a forged X-Forwarded-For would be.
+        proxy_headers=False,
+    )
+    server = Server(config)
+    with stopping(server, edge):
+        await server.serve()
+
+
+@contextlib.contextmanager
+def stopping(server: Server, edge: StreamEdge) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    draining: list[asyncio.Task[None]] = []
+
+    def stop(name: str) -> None:
+        if draining:
+            server.should_exit = server.force_exit = True
+            return
+        logger.info("{}: stopping; {} streams are sent away first", name, edge.hub.wheel.count)
+        draining.append(asyncio.create_task(drain_and_exit(server, edge)))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, signal.Signals(number).name)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+        for task in draining:
+            task.cancel()
+
+
+async def drain_and_exit(server: Server, edge: StreamEdge) -> None:
+    try:
+        await edge.drain()
+    finally:
+        server.should_exit = True
