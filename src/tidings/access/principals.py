@@ -29,13 +29,17 @@ class KeyHolder(msgspec.Struct, frozen=True):
 
 
 class SubscriberSession(msgspec.Struct, frozen=True):
-    """A subscriber, signed in with a token. subscriber: inner id.   external_id: the id the product gave."""
+    """A subscriber, signed in with a token. subscriber: inner id.   external_id: the id the product gave.
+
+    kid: the key that signed the token; a project can revoke its own.
+    """
 
     tenant: Tenant
     subscriber: int
     external_id: str
     issued_at: datetime
     expires_at: datetime
+    kid: str | None = None
 
     @property
     def actor(self) -> str:

@@ -268,6 +268,7 @@ CREATE TABLE stream_sessions (
     subscriber bigint NOT NULL,
     generation int NOT NULL DEFAULT 0,              -- raised at each opening: an older connection ends
     token_issued_at timestamptz NOT NULL,
+    kid text,                                       -- the key that signed the token behind it
     expires_at timestamptz NOT NULL,                -- of the token behind it
     created_at timestamptz NOT NULL DEFAULT now()
 );

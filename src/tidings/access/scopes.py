@@ -1,0 +1,25 @@
+"""What an API key may be allowed to do."""
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+Scope = Literal[
+    "*",
+    "notifications:write",
+    "notifications:read",
+    "subscribers:write",
+    "subscribers:read",
+    "topics:write",
+    "topics:read",
+    "tokens:write",
+    "events:read",
+    "keys:write",
+    "keys:read",
+]
+
+SCOPES: frozenset[str] = frozenset(get_args(Scope))
+EVERYTHING = "*"
+
+
+def unknown_scopes(scopes: Iterable[str]) -> list[str]:
+    return sorted(set(scopes) - SCOPES)
