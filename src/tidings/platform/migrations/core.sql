@@ -102,8 +102,6 @@ CREATE TABLE subscribers (
 CREATE UNIQUE INDEX subscribers_by_external_id ON subscribers (project, external_id) WHERE deleted_at IS NULL;
 -- When the last one of this name was deleted: tokens from before that stay refused.
 CREATE INDEX subscribers_deleted ON subscribers (project, external_id, deleted_at) WHERE deleted_at IS NOT NULL;
--- A person deleted and named again must not get the old one's tokens back, so the deleted are looked up too.
-CREATE INDEX subscribers_deleted ON subscribers (project, external_id, deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX subscribers_in_order ON subscribers (project, id) WHERE deleted_at IS NULL;
 CREATE INDEX subscribers_by_email ON subscribers (project, lower(email)) WHERE deleted_at IS NULL AND email IS NOT NULL;
 CREATE INDEX subscribers_by_attribute ON subscribers USING gin (attributes jsonb_path_ops) WHERE deleted_at IS NULL;
