@@ -22,6 +22,7 @@ COMMANDS = {
     "tail": "Follow the event log.",
     "status": "Show health and lag.",
     "keys": "Create, list, rotate and revoke API keys.",
+    "projects": "Create and list projects.",
     "projections": "Rebuild what is derived from the event log.",
 }
 

@@ -7,7 +7,7 @@ import asyncpg
 import click
 
 from tidings.cli.configuration import settings_with_servers
-from tidings.errors import Unavailable
+from tidings.errors import TidingsError, Unavailable
 from tidings.events.cursor import new_epoch
 from tidings.platform.migrate import migrate
 from tidings.settings import Settings, redacted_url
@@ -38,3 +38,5 @@ async def migrate_database(settings: Settings) -> list[str]:
         return await migrate(settings.database_url, settings.shards, new_epoch)
     except (OSError, TimeoutError, asyncpg.CannotConnectNowError) as error:
         raise Unavailable(f"PostgreSQL at {redacted_url(settings.database_url)} cannot be reached: {error}.") from error
+    except asyncpg.PostgresError as error:
+        raise TidingsError(f"The database could not be migrated, and is as it was: {error}.") from error

@@ -5,8 +5,9 @@ import contextlib
 import http.client
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -22,9 +23,9 @@ class Reach(msgspec.Struct):
     base_url: str
     key: str
 
-    def request(self, method: str, path: str, body: Any = None, *, timeout_s: float = 30, **query: Any) -> Any:
+    def request(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
         """The decoded answer. Raises TidingsError with the problem's own words for anything but a 2xx."""
-        status, answer = call(self.base_url, method, with_query(path, query), body, self.key, timeout_s)
+        status, answer = call(self.base_url, method, path, body, key=self.key, headers=headers)
         if not 200 <= status < 300:
             raise TidingsError(words_of(status, answer))
         return answer
@@ -42,19 +43,25 @@ def find_reach(url: str | None, key: str | None) -> Reach:
     return Reach(url or demo.get("base_url") or settings.base_url, key)
 
 
-def with_query(path: str, query: dict[str, Any]) -> str:
-    given = {name: value for name, value in query.items() if value is not None}
-    return f"{path}?{urlencode(given)}" if given else path
-
-
-def call(base_url: str, method: str, path: str, body: Any = None, key: str | None = None, timeout_s: float = 30) -> tuple[int, Any]:
+def call(
+    base_url: str,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    key: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float = 30,
+) -> tuple[int, Any]:
     """Status and decoded answer. Raises TidingsError when nobody answers."""
     parts = urlsplit(base_url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=timeout_s)
-    headers = {"Content-Type": "application/json", "User-Agent": "tidings-cli"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    sent = {"Content-Type": "application/json", "User-Agent": "tidings-cli"} | dict(headers or {})
+    if key:
+        sent["Authorization"] = f"Bearer {key}"
     try:
-        connection.request(method, parts.path.rstrip("/") + path, None if body is None else json.dumps(body), headers)
+        connection.request(method, parts.path.rstrip("/") + path, None if body is None else json.dumps(body), sent)
         response = connection.getresponse()
         content = response.read()
     except (OSError, http.client.HTTPException) as error:

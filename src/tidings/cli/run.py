@@ -142,7 +142,7 @@ class Run:
 
     def programs(self) -> list[Own]:
         api_grace_s = self.settings.drain_s + self.settings.readiness_delay_s + API_GRACE_S
-        wanted = [("api", ("api",), api_grace_s)]
+        wanted: list[tuple[str, tuple[str, ...], float]] = [("api", ("api",), api_grace_s)]
         wanted += [(name, ("worker", name), WORKER_GRACE_S) for name in ("sequencer", "projections")]
         coloured = sys.stderr.isatty()
         output = sys.stderr.buffer
