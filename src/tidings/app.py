@@ -14,7 +14,7 @@ from loguru import logger
 from tidings.access import routes as access_routes
 from tidings.access.cache import AccessCache
 from tidings.access.guards import dependencies as access_dependencies
-from tidings.access.guards import key_holder, refuse_credentials_in_url
+from tidings.access.guards import refuse_credentials_in_url
 from tidings.access.idempotency import once_key
 from tidings.demo.routes import router as demo_router
 from tidings.events.wake import Waker
@@ -29,8 +29,8 @@ from tidings.platform.redis import open_redis
 from tidings.recipients import routes as recipient_routes
 from tidings.reference import routes as reference
 from tidings.settings import Settings
+from tidings.stream import routes as stream_routes
 from tidings.stream.edge import StreamEdge
-from tidings.stream.sign_in import Doors
 
 MOST_BODY_BYTES = 1024 * 1024
 AWAY_S = 1.0
@@ -69,7 +69,7 @@ async def open_process(settings: Settings) -> Process:
     database = await database_when_there(settings.database_url, settings.database_pool)
     redis = open_redis(settings.redis_url)
     access = AccessCache(database, settings)
-    edge = StreamEdge(database, settings, Doors(access.subscriber_session, key_holder))
+    edge = StreamEdge(database, settings, access)
     edge.listen(access.apply)
     waker = Waker(redis)
     door = PublishDoor(database, waker, edge.backlog, settings.backlog_limit)
@@ -90,7 +90,7 @@ async def database_when_there(url: str, size: int) -> Database:
 
 def create_app(process: Process, role: Role = "all") -> Litestar:
     """What this process serves. Streams may have processes of their own: a broadcast holds the loop about 10 µs a connection."""
-    streams: list[Any] = list(process.edge.route_handlers)
+    streams = stream_routes.routers
     api = [
         notification_routes.router,
         inbox_routes.router,
@@ -107,7 +107,7 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
         cors_config=cors_of(process.settings),
         openapi_config=openapi_config(process.settings),
         request_max_body_size=MOST_BODY_BYTES,
-        state=State({"tidings": process})
+        state=State({"tidings": process}),
         debug=False,
     )
 
