@@ -5,20 +5,21 @@ from typing import Any, Literal
 
 import asyncpg
 import msgspec
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from loguru import logger
 
+from tidings import health
 from tidings.access import routes as access_routes
 from tidings.access.cache import AccessCache
 from tidings.access.guards import dependencies as access_dependencies
 from tidings.access.guards import refuse_credentials_in_url
 from tidings.access.idempotency import once_key
 from tidings.demo.routes import router as demo_router
+from tidings.errors import UnsupportedMediaType
 from tidings.events.wake import Waker
-from tidings import health
 from tidings.notifications import inbox_routes
 from tidings.notifications import routes as notification_routes
 from tidings.notifications.publish import PublishDoor
@@ -103,13 +104,22 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
         route_handlers=[health.router, *(api if role != "stream" else []), *(streams if role != "api" else [])],
         dependencies=dependencies_of(process) | access_dependencies,
         exception_handlers=HANDLERS,
-        before_request=refuse_credentials_in_url,
+        before_request=check_request,
         cors_config=cors_of(process.settings),
         openapi_config=openapi_config(process.settings),
         request_max_body_size=MOST_BODY_BYTES,
         state=State({"tidings": process}),
         debug=False,
     )
+
+
+async def check_request(request: Request[Any, Any, Any]) -> None:
+    """What holds for every route. Raises Malformed or UnsupportedMediaType."""
+    await refuse_credentials_in_url(request)
+    if request.method in ("POST", "PUT", "PATCH") and request.headers.get("content-length", "0") != "0":
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            raise UnsupportedMediaType(f"The body came as {media_type or 'no media type'}; send `Content-Type: application/json`.")
 
 
 def dependencies_of(process: Process) -> dict[str, Provide]:

@@ -36,7 +36,9 @@ def event(shard: int, text: str) -> NewEvent:
     return NewEvent(project=PROJECT, shard=shard, type="test.happened", data=f'"{text}"', actor="test")
 
 
-async def test_every_committed_event_gets_one_position_though_transactions_commit_out_of_order(database: Database, database_url: str, shard: int) -> None:
+async def test_every_committed_event_gets_one_position_though_transactions_commit_out_of_order(
+    database: Database, database_url: str, shard: int
+) -> None:
     sequencer = await worker(database_url)
     lease = await take_lease(sequencer, shard, "one", 30)
     assert lease is not None

@@ -17,12 +17,12 @@ from tidings.notifications.draft import draft_of
 from tidings.notifications.marks import Action, mark
 from tidings.notifications.publish import PublishDoor
 from tidings.notifications.routes import answer_single
-from tidings.notifications.withdraw import withdraw
 from tidings.notifications.structs import Mark, Marked, NewNotification
+from tidings.notifications.withdraw import withdraw
 from tidings.platform.postgres import Database, tenant_connection, tenant_transaction
 from tidings.platform.redis import open_redis
-from tidings.recipients.resolve import ensure_subscribers
 from tidings.platform.secrets import load_secret
+from tidings.recipients.resolve import ensure_subscribers
 from tidings.settings import Settings
 
 Publish = Callable[..., Awaitable[str]]

@@ -123,7 +123,13 @@ async def test_rebuild_gives_equal_rows_after_races_of_read_against_unread(
 
 
 async def test_rebuild_gives_equal_rows_when_a_large_mark_races_with_publishing(
-    database: Database, project: Tenant, alice: SubscriberSession, publish: Any, mark_items: Any, inbox_rows: Rows, monkeypatch: pytest.MonkeyPatch
+    database: Database,
+    project: Tenant,
+    alice: SubscriberSession,
+    publish: Any,
+    mark_items: Any,
+    inbox_rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(marks, "STEP", 2)
     ids = [await publish([alice.external_id]) for _ in range(8)]
@@ -137,7 +143,9 @@ async def test_rebuild_gives_equal_rows_when_a_large_mark_races_with_publishing(
     assert await inbox_rows(alice) == before
 
 
-async def test_two_devices_marking_at_once_leave_the_counts_right(alice: SubscriberSession, publish: Any, mark_items: Any, database: Database) -> None:
+async def test_two_devices_marking_at_once_leave_the_counts_right(
+    alice: SubscriberSession, publish: Any, mark_items: Any, database: Database
+) -> None:
     ids = [await publish([alice.external_id]) for _ in range(20)]
     answers = await asyncio.gather(*(mark_items(alice, "read", ids=ids) for _ in range(8)))
     assert sum(answer.changed for answer in answers) == 20

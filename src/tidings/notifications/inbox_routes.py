@@ -109,4 +109,5 @@ router = Router(
     path="/v1/inbox",
     route_handlers=[read_inbox, count_inbox, mark_seen, mark_read, mark_unread, archive, unarchive],
     tags=["Inbox"],
+    security=[{"subscriberToken": []}],
 )

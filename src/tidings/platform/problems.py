@@ -29,13 +29,14 @@ from tidings.errors import (
 from tidings.platform.metrics import ERRORS
 
 MEDIA_TYPE = "application/problem+json"
-TYPE_BASE = "https://tidings.dev/problems/"
+# A name, not an address: problems are described where they are met, in `detail`.
+TYPE_BASE = "urn:tidings:problem:"
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
     """RFC 9457. field: the path of the member that was wrong, as in `to[2].topic`."""
 
-    type: Annotated[str, Meta(examples=["https://tidings.dev/problems/invalid"])]
+    type: Annotated[str, Meta(examples=["urn:tidings:problem:invalid"])]
     title: str
     status: int
     detail: str
@@ -102,6 +103,8 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
         return problem_response(NotFound(f"There is no {request.url.path}. The API is described at /docs."))
     if error.status_code == 413:
         return problem_response(TooLarge("A request may have at most 1 MiB."))
+    if error.status_code == 400:
+        return problem_response(Malformed(f"The body is no JSON that could be read: {error.detail}."))
     if error.status_code in BY_STATUS:
         return problem_response(BY_STATUS[error.status_code](str(error.detail)))
     document = {"type": "about:blank", "title": str(error.detail), "status": error.status_code, "detail": str(error.detail)}
