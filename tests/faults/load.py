@@ -57,26 +57,37 @@ class Publisher:
             await asyncio.sleep(BREATH_S * self.rng.uniform(0.3, 1))
 
     async def attempt(self, publish: Publish, body: dict[str, Any], headers: dict[str, str]) -> int:
-        """The status; 503 when there was no answer."""
+        """The status; 503 when there was no answer. Where nobody listens nothing was sent, so the next is asked, as a proxy does."""
         publish.attempts += 1
-        try:
-            url = f"{self.rng.choice(self.load.bases())}/v1/notifications"
-            async with self.load.http.post(url, json=body, headers=headers) as response:
-                answer = await response.json(content_type=None)
-                self.load.statuses[response.status] = self.load.statuses.get(response.status, 0) + 1
-                if response.status == 202:
-                    publish.settle("accepted", asyncio.get_running_loop().time(), answer["id"])
-                elif response.status == 500:
-                    self.load.surprises.append(f"{publish.mark}: {answer}")
-                return response.status
-        except BROKEN:
-            return 503
+        bases = list(self.load.bases())
+        self.rng.shuffle(bases)
+        while True:
+            for base in bases:
+                try:
+                    return await self.post(f"{base}/v1/notifications", publish, body, headers)
+                except aiohttp.ClientConnectorError:
+                    continue
+                except BROKEN:
+                    return 503
+            if self.load.gives_up:
+                return 503
+            await asyncio.sleep(0.1)
+
+    async def post(self, url: str, publish: Publish, body: dict[str, Any], headers: dict[str, str]) -> int:
+        async with self.load.http.post(url, json=body, headers=headers) as response:
+            answer = await response.json(content_type=None)
+            self.load.statuses[response.status] = self.load.statuses.get(response.status, 0) + 1
+            if response.status == 202:
+                publish.settle("accepted", asyncio.get_running_loop().time(), answer["id"])
+            elif response.status == 500:
+                self.load.surprises.append(f"{publish.mark}: {answer}")
+            return response.status
 
 
 class Load:
     """bases: where API processes listen, asked anew each time.   api_key: of a project that is ours alone."""
 
-    def __init__(self, bases: Bases, api_key: str, *, seed: int, listeners: int = 20, publishers: int = 20, rate: float = 200.0) -> None:
+    def __init__(self, bases: Bases, api_key: str, *, seed: int, listeners: int = 20, publishers: int = 40, rate: float = 200.0) -> None:
         self.bases = bases
         self.seed = seed
         self.headers = {"Authorization": f"Bearer {api_key}"}
