@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import Awaitable, Callable
 
 import click
 import uvloop
+from loguru import logger
 
 from tidings.platform.lifeline import end_with_supervisor
 from tidings.platform.logging import configure_logging
@@ -20,6 +22,7 @@ def begin_process(settings: Settings, name: str, supervised: bool, ends_within_s
     configure_logging(settings, name, prefixed=supervised)
     if supervised:
         end_with_supervisor(ends_within_s)
+    logger.info("Starting as process {}.", os.getpid())
 
 
 def run_until_signalled(work: Callable[[], Awaitable[None]]) -> None:

@@ -1,0 +1,52 @@
+"""Servers and processes for all tests; see running.py for what can be done with them."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from running import Project, Running, Servers, end_somehow, running, start_servers
+
+from tidings.events.cursor import new_epoch
+from tidings.platform.migrate import migrate
+
+# What the developer's shell says about his own Tidings is no concern of the tests.
+for name in [name for name in os.environ if name.startswith("TIDINGS_")]:
+    del os.environ[name]
+
+SHARDS = 4
+
+
+@pytest.fixture(scope="session")
+async def servers() -> AsyncIterator[Servers]:
+    """PostgreSQL and Valkey on free ports, for the whole session."""
+    # Not pytest's own folder: nobody else may enter that, and root's PostgreSQL runs as somebody else.
+    state = Path(tempfile.mkdtemp(prefix="tidings-tests-"))
+    state.chmod(0o711)
+    servers = await start_servers(state)
+    yield servers
+    for part in (servers.postgres, servers.valkey):
+        await end_somehow(part)
+    shutil.rmtree(state, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+async def system(servers: Servers) -> AsyncIterator[Running]:
+    await migrate(servers.database_url, SHARDS, new_epoch)
+    async with running(servers, servers.database_url) as system:
+        yield system
+
+
+@pytest.fixture
+async def tidings(system: Running) -> AsyncIterator[Running]:
+    """A running Tidings. Whatever the test kills, stops or adds is mended afterwards."""
+    yield system
+    await system.mend()
+
+
+@pytest.fixture
+async def project(system: Running) -> Project:
+    """A new project, with an API key that may do everything."""
+    return await system.new_project()
