@@ -44,7 +44,9 @@ def bearer(connection: Anyone) -> str:
             if scheme.lower() != "bearer" or not BEARER.fullmatch(credential):
                 raise Unauthenticated("The Authorization header must read `Bearer` and a credential.", reason="malformed")
             return credential
-    raise Unauthenticated("There is no Authorization header: send `Authorization: Bearer` and an API key, or a subscriber token.", reason="missing")
+    raise Unauthenticated(
+        "There is no Authorization header: send `Authorization: Bearer` and an API key, or a subscriber token.", reason="missing"
+    )
 
 
 async def key_holder(request: Request[Any, Any, Any]) -> KeyHolder:
@@ -72,7 +74,9 @@ async def subscriber_session(request: Request[Any, Any, Any]) -> SubscriberSessi
 async def session_of(connection: Anyone) -> SubscriberSession:
     credential = bearer(connection)
     if credential.startswith(PREFIX):
-        raise Unauthenticated("This is an API key; here a subscriber token is needed (POST /v1/subscribers/ID/tokens makes one).", reason="wrong_kind")
+        raise Unauthenticated(
+            "This is an API key; here a subscriber token is needed (POST /v1/subscribers/ID/tokens makes one).", reason="wrong_kind"
+        )
     return await access_of(connection).session(credential)
 
 

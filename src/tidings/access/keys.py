@@ -93,7 +93,9 @@ async def rotate_key(connection: Connection, holder: KeyHolder, key: str, overla
         ends_at = min(ends_at, old["expires_at"])
     row = NewKeyRow(name=old["name"], scopes=old["scopes"], expires_at=expires_at)
     created, _ = await insert_key(connection, holder.tenant, row, holder.actor)
-    await connection.execute("UPDATE api_keys SET expires_at = $3, replaced_by = $4 WHERE project = $1 AND key = $2", holder.tenant.id, key, ends_at, created.key)
+    await connection.execute(
+        "UPDATE api_keys SET expires_at = $3, replaced_by = $4 WHERE project = $1 AND key = $2", holder.tenant.id, key, ends_at, created.key
+    )
     data = {"key": key, "replaced_by": created.key, "ends_at": ends_at}
     await append(connection, [key_event(holder.tenant, "key.rotated", holder.actor, data)])
     return created

@@ -25,7 +25,10 @@ def read_public_key(given: str | OctetKeyPair) -> bytes:
     """The 32 bytes of a PEM, a JWK or base64url text. Raises Invalid."""
     if isinstance(given, OctetKeyPair):
         if given.d is not msgspec.UNSET:
-            raise Invalid("This JWK holds a private key (`d`). It must stay on your servers; send the public half, and replace this one.", field="public_key")
+            raise Invalid(
+                "This JWK holds a private key (`d`). It must stay on your servers; send the public half, and replace this one.",
+                field="public_key",
+            )
         return checked(from_base64url(given.x))
     if "-----BEGIN" in given:
         return from_pem(given)
@@ -34,11 +37,15 @@ def read_public_key(given: str | OctetKeyPair) -> bytes:
 
 def from_pem(text: str) -> bytes:
     if "PRIVATE" in text:
-        raise Invalid("This is a private key. It must stay on your servers; send the public half, and replace this one.", field="public_key")
+        raise Invalid(
+            "This is a private key. It must stay on your servers; send the public half, and replace this one.", field="public_key"
+        )
     try:
         key = load_pem_public_key(text.encode())
     except (ValueError, UnsupportedAlgorithm):
-        raise Invalid("The PEM cannot be read; an Ed25519 public key is made by `openssl pkey -in key.pem -pubout`.", field="public_key") from None
+        raise Invalid(
+            "The PEM cannot be read; an Ed25519 public key is made by `openssl pkey -in key.pem -pubout`.", field="public_key"
+        ) from None
     if not isinstance(key, Ed25519PublicKey):
         raise Invalid("Only Ed25519 keys are accepted: `openssl genpkey -algorithm ed25519` makes one.", field="public_key")
     return key.public_bytes(Encoding.Raw, PublicFormat.Raw)

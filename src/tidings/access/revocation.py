@@ -24,6 +24,8 @@ async def revoke_tokens(connection: Connection, tenant: Tenant, external_id: str
         raise NotFound(f"There is no subscriber {external_id!r}.")
     valid_after: datetime = row["tokens_valid_after"]
     data = msgspec.json.encode({"subscriber": external_id, "valid_after": valid_after}).decode()
-    event = NewEvent(project=tenant.id, shard=tenant.shard, type="subscriber.tokens_revoked", data=data, actor=actor, recipients=[row["id"]])
+    event = NewEvent(
+        project=tenant.id, shard=tenant.shard, type="subscriber.tokens_revoked", data=data, actor=actor, recipients=[row["id"]]
+    )
     await append(connection, [event])
     return valid_after

@@ -97,7 +97,13 @@ async def delete_key(key: str, holder: KeyHolder, database: Database, access: Ac
     waker.wake(holder.tenant.shard)
 
 
-@get("/v1/public-keys", guards=[may("keys:read")], operation_id="ListPublicKeys", tags=["Keys"], responses=responses(200, None, 401, 403, 503))
+@get(
+    "/v1/public-keys",
+    guards=[may("keys:read")],
+    operation_id="ListPublicKeys",
+    tags=["Keys"],
+    responses=responses(200, None, 401, 403, 503),
+)
 async def get_public_keys(holder: KeyHolder, database: Database) -> PublicKeys:
     """The public keys whose tokens are accepted for this project, newest first, with those revoked lately."""
     async with tenant_transaction(database, holder.tenant.id):
@@ -111,9 +117,7 @@ async def get_public_keys(holder: KeyHolder, database: Database) -> PublicKeys:
     tags=["Keys"],
     responses=responses(201, PublicKeyInfo, 400, 401, 403, 409, 413, 415, 422, 503),
 )
-async def post_public_key(
-    data: NewPublicKey, holder: KeyHolder, database: Database, waker: Waker, once: OnceKey | None
-) -> Response[bytes]:
+async def post_public_key(data: NewPublicKey, holder: KeyHolder, database: Database, waker: Waker, once: OnceKey | None) -> Response[bytes]:
     """Register an Ed25519 public key, to sign subscriber tokens on your own servers.
 
     A token is a JWT with the header `alg: EdDSA` and the `kid` of this answer, and the claims `aud: "tidings"`, `project`, `sub` (the

@@ -39,7 +39,9 @@ def is_well_formed(secret: str) -> bool:
 def hash_of(secret: str) -> bytes:
     """All that is stored of it. Raises Unauthenticated for what cannot be a key, before anyone asks the database."""
     if not is_well_formed(secret):
-        raise Unauthenticated(f"This is no API key: one is {PREFIX} and {RANDOM_LENGTH + CHECKSUM_LENGTH} letters and digits, the last {CHECKSUM_LENGTH} a checksum.")
+        raise Unauthenticated(
+            f"This is no API key: one is {PREFIX} and {RANDOM_LENGTH + CHECKSUM_LENGTH} letters and digits, the last {CHECKSUM_LENGTH} a checksum."
+        )
     return keyed_hash("api-key", secret.encode())
 
 

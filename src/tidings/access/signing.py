@@ -22,7 +22,9 @@ VERIFIES_AFTER_RETIREMENT = timedelta(minutes=20)
 ROTATE_AFTER = timedelta(days=90)
 LOCK = "SELECT pg_advisory_xact_lock(7463726401)"
 NEWEST = "SELECT kid, sealed_private_key, created_at < now() - $1::interval AS is_old FROM signing_keys WHERE retired_at IS NULL ORDER BY created_at DESC, kid"
-PUBLISHED = "SELECT kid, public_key FROM signing_keys WHERE retired_at IS NULL OR retired_at > now() - $1::interval ORDER BY created_at DESC, kid"
+PUBLISHED = (
+    "SELECT kid, public_key FROM signing_keys WHERE retired_at IS NULL OR retired_at > now() - $1::interval ORDER BY created_at DESC, kid"
+)
 
 
 class Signer(NamedTuple):
@@ -69,7 +71,9 @@ async def replace_signing_key(connection: Connection) -> Signer:
     public = private_key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     sealed = seal(PURPOSE, private_key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()))
     await connection.execute("UPDATE signing_keys SET retired_at = now() WHERE retired_at IS NULL")
-    await connection.execute("INSERT INTO signing_keys (kid, public_key, sealed_private_key) VALUES ($1, $2, $3)", signer.kid, public, sealed)
+    await connection.execute(
+        "INSERT INTO signing_keys (kid, public_key, sealed_private_key) VALUES ($1, $2, $3)", signer.kid, public, sealed
+    )
     return signer
 
 

@@ -124,9 +124,14 @@ def check_claims(claims: Claims, key: VerifyingKey) -> None:
 def check_life(claims: Claims, now: float) -> None:
     """Raises Unauthenticated for one that has ended or has not begun. No leeway at the end: streams end then too."""
     if claims.exp <= now:
-        raise refused("expired", f"The token expired at {datetime.fromtimestamp(claims.exp, UTC):%Y-%m-%dT%H:%M:%SZ}; ask your server for a new one.")
+        raise refused(
+            "expired", f"The token expired at {datetime.fromtimestamp(claims.exp, UTC):%Y-%m-%dT%H:%M:%SZ}; ask your server for a new one."
+        )
     if max(claims.iat, claims.nbf or 0) > now + LEEWAY_S:
-        raise refused("not_yet_valid", f"The token was issued in the future (iat or nbf is more than {LEEWAY_S} s ahead): check the clock of the server that signed it.")
+        raise refused(
+            "not_yet_valid",
+            f"The token was issued in the future (iat or nbf is more than {LEEWAY_S} s ahead): check the clock of the server that signed it.",
+        )
 
 
 def refused(reason: str, detail: str) -> Unauthenticated:

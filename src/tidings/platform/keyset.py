@@ -30,7 +30,9 @@ def decode_place(after: str | None) -> int:
             raise ValueError(text)
         return int(text[1:])
     except (binascii.Error, ValueError):
-        raise Malformed(f"after={after!r} is no place in a list: pass `next` of the page before, as it was, or nothing.", field="after") from None
+        raise Malformed(
+            f"after={after!r} is no place in a list: pass `next` of the page before, as it was, or nothing.", field="after"
+        ) from None
 
 
 def cut(rows: Sequence[T], limit: int) -> tuple[Sequence[T], bool]:

@@ -44,7 +44,9 @@ def secret_in(state_dir: Path) -> str:
     except OSError as error:
         raise Misconfigured(f"TIDINGS_SECRET_KEY is not set, and {path} cannot be used ({error.strerror}).") from error
     if len(secret) < 32:
-        raise Misconfigured(f"{path} holds fewer than 32 characters: put the secret back from a backup, or remove it and issue new API keys.")
+        raise Misconfigured(
+            f"{path} holds fewer than 32 characters: put the secret back from a backup, or remove it and issue new API keys."
+        )
     return secret
 
 

@@ -19,7 +19,9 @@ from tidings.recipients.resolve import KNOWN, ensure_subscribers
 from tidings.recipients.structs import Member, MemberPage, MembersChange, MembersChanged
 from tidings.recipients.topics import unknown_topic
 
-MAKE_TOPIC = "INSERT INTO topics (project, key, created_by) VALUES ($1, $2, $3) ON CONFLICT (project, key) WHERE deleted_at IS NULL DO NOTHING"
+MAKE_TOPIC = (
+    "INSERT INTO topics (project, key, created_by) VALUES ($1, $2, $3) ON CONFLICT (project, key) WHERE deleted_at IS NULL DO NOTHING"
+)
 LOCK_TOPIC = "SELECT id FROM topics WHERE project = $1 AND key = $2 AND deleted_at IS NULL FOR UPDATE"
 CHANGE = """
 WITH change AS (INSERT INTO topic_changes (project) VALUES ($1) RETURNING id),
@@ -108,4 +110,6 @@ async def list_members(connection: Connection, project: int, key: str, after: st
     if topic is None:
         raise unknown_topic(key)
     rows, more = cut(await connection.fetch(PAGE, topic, place, limit + 1), limit)
-    return MemberPage([Member(row["external_id"], row["name"], row["email"]) for row in rows], encode_place(rows[-1]["subscriber"]) if more else None)
+    return MemberPage(
+        [Member(row["external_id"], row["name"], row["email"]) for row in rows], encode_place(rows[-1]["subscriber"]) if more else None
+    )

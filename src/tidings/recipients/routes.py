@@ -47,7 +47,7 @@ async def get_subscribers(
     request: Request[Any, Any, Any],
     holder: KeyHolder,
     database: Database,
-    id: Annotated[str | None, Parameter(max_length=255, description="Exactly this id.")] = None,  # noqa: A002
+    id: Annotated[str | None, Parameter(max_length=255, description="Exactly this id.")] = None,
     email: Annotated[str | None, Parameter(max_length=320, description="This address, in upper or lower case.")] = None,
     limit: Limit = DEFAULT_LIMIT,
     after: After = None,
@@ -202,9 +202,7 @@ async def get_members(
     operation_id="ChangeMembers",
     responses=responses(200, None, 400, 401, 403, 413, 415, 422, 503),
 )
-async def put_members(
-    topic: TopicKeyInPath, data: MembersChange, holder: KeyHolder, database: Database, waker: Waker
-) -> MembersChanged:
+async def put_members(topic: TopicKeyInPath, data: MembersChange, holder: KeyHolder, database: Database, waker: Waker) -> MembersChanged:
     """Add and remove up to 1,000 members each, in one transaction. The topic and unknown subscribers are created."""
     async with tenant_transaction(database, holder.tenant.id) as connection:
         changed = await change_members(connection, holder, topic, data)

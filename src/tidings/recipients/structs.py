@@ -16,7 +16,9 @@ SubscriberId = Annotated[
     str, Meta(min_length=1, max_length=255, pattern=PLAIN, description="The id your product gives a person.", examples=["alice"])
 ]
 TopicKey = Annotated[str, Meta(min_length=1, max_length=255, pattern=PLAIN, description="The key of a topic.", examples=["release-notes"])]
-SubscriberIdInPath = Annotated[str, Parameter(min_length=1, max_length=255, pattern=PLAIN, description="The id your product gives a person.")]
+SubscriberIdInPath = Annotated[
+    str, Parameter(min_length=1, max_length=255, pattern=PLAIN, description="The id your product gives a person.")
+]
 TopicKeyInPath = Annotated[str, Parameter(min_length=1, max_length=255, pattern=PLAIN, description="The key of a topic.")]
 
 Email = Annotated[str, Meta(max_length=320, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$(?!\n)", examples=["alice@example.com"])]
@@ -47,12 +49,12 @@ class NamedSubscriber(SubscriberFields, frozen=True, forbid_unknown_fields=True,
 class SubscriberPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is left out stays; null empties. Attributes are merged (RFC 7396): a member that is null is taken away."""
 
-    email: Email | None | UnsetType = UNSET
-    phone: Phone | None | UnsetType = UNSET
-    name: PersonName | None | UnsetType = UNSET
-    locale: Locale | None | UnsetType = UNSET
-    timezone: Timezone | None | UnsetType = UNSET
-    attributes: Attributes | None | UnsetType = UNSET
+    email: Email | UnsetType | None = UNSET
+    phone: Phone | UnsetType | None = UNSET
+    name: PersonName | UnsetType | None = UNSET
+    locale: Locale | UnsetType | None = UNSET
+    timezone: Timezone | UnsetType | None = UNSET
+    attributes: Attributes | UnsetType | None = UNSET
 
 
 class SubscriberInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,7 +48,9 @@ SELECT id FROM change
 """
 
 
-async def put_subscribers(connection: Connection, holder: KeyHolder, wanted: Sequence[NamedSubscriber]) -> list[tuple[SubscriberInfo, bool]]:
+async def put_subscribers(
+    connection: Connection, holder: KeyHolder, wanted: Sequence[NamedSubscriber]
+) -> list[tuple[SubscriberInfo, bool]]:
     """Write each as a whole; says of each whether it is new. Raises Invalid for attributes that are too large, or an id named twice."""
     check_bulk(wanted)
     # Sorted, so that two transactions writing the same people wait for each other and never in a ring.
@@ -118,7 +120,7 @@ async def patch_subscriber(connection: Connection, holder: KeyHolder, external_i
     return info_of(after)
 
 
-def kept(given: str | None | msgspec.UnsetType, now: str | None) -> str | None:
+def kept(given: str | msgspec.UnsetType | None, now: str | None) -> str | None:
     return now if isinstance(given, msgspec.UnsetType) else given
 
 
@@ -138,7 +140,9 @@ def merge_patch(target: Any, patch: Any) -> Any:
 async def get_subscriber(project: int, external_id: str) -> SubscriberInfo:
     """Raises NotFound."""
     row = await (
-        Subscriber.select().where(Subscriber.project == project, Subscriber.external_id == external_id, Subscriber.deleted_at.is_null()).first()
+        Subscriber.select()
+        .where(Subscriber.project == project, Subscriber.external_id == external_id, Subscriber.deleted_at.is_null())
+        .first()
     )
     if row is None:
         raise unknown(external_id)
@@ -158,7 +162,8 @@ async def delete_subscriber(connection: Connection, holder: KeyHolder, external_
     if inner is None:
         raise unknown(external_id)
     topics = await connection.fetch(
-        "SELECT id FROM topics WHERE id IN (SELECT topic FROM topic_members WHERE subscriber = $1 AND removed_by IS NULL) ORDER BY id FOR UPDATE", inner
+        "SELECT id FROM topics WHERE id IN (SELECT topic FROM topic_members WHERE subscriber = $1 AND removed_by IS NULL) ORDER BY id FOR UPDATE",
+        inner,
     )
     await connection.execute(
         """UPDATE subscribers SET deleted_at = clock_timestamp(), updated_at = now(), tokens_valid_after = clock_timestamp(),
