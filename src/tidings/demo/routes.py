@@ -7,6 +7,7 @@ Inboxes and streams go through the public API, with the tokens.
 import time
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Request, Response, Router, get, post
@@ -68,6 +69,13 @@ class Sent(msgspec.Struct, frozen=True):
     committed_ms: float
 
 
+class Outage(msgspec.Struct, frozen=True):
+    """Commands for a terminal on the server's machine that freeze its Redis or Valkey, and let it go on."""
+
+    freeze: str
+    thaw: str
+
+
 class Retraction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: Annotated[str, Meta(max_length=40)]
 
@@ -101,6 +109,14 @@ def unless_known(request: Request[Any, Any, Any], asset: Asset) -> Response[byte
     if request.headers.get("if-none-match") == asset.etag:
         return Response(b"", status_code=304, headers=headers)
     return Response(asset.content, media_type=asset.media_type, headers=headers)
+
+
+@get("/outage")
+async def tell_outage(demo: Tenant, settings: Settings) -> Outage:
+    """How to see what happens without Redis. The port tells this one from others on the machine."""
+    port = urlsplit(settings.stream_redis_url or settings.redis_url or "").port
+    pattern = f"'[s]erver .*:{port}'" if port else "'(valkey|redis)-[s]erver'"
+    return Outage(f"pkill -STOP -f {pattern}", f"pkill -CONT -f {pattern}")
 
 
 @post("/token", status_code=201)
@@ -145,7 +161,7 @@ router = Router(
     route_handlers=[
         show_page,
         show_asset,
-        Router(path="/", route_handlers=[make_token, send, retract], guards=[refuse_other_sites]),
+        Router(path="/", route_handlers=[tell_outage, make_token, send, retract], guards=[refuse_other_sites]),
     ],
     dependencies={"demo": Provide(demo_tenant)},
     include_in_schema=False,

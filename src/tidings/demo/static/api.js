@@ -19,6 +19,7 @@ async function call(path, { token, body } = {}) {
 }
 
 export const send = (to, title, body, nonce) => call("/demo/send", { body: { to, title, body, nonce } });
+export const outage = () => call("/demo/outage");
 export const retract = (id) => call("/demo/retract", { body: { id } });
 
 /** The state of the server: {status, checks}. A server that does not answer is `unreachable`. */

@@ -1,6 +1,6 @@
 // The demo page: who is on it, what is sent, how the server is, and the raw events. Devices live in device.js.
 
-import { Account, health, retract, send } from "./api.js";
+import { Account, health, outage, retract, send } from "./api.js";
 import { Device } from "./device.js";
 import { byClass, clockTime, clone, element, milliseconds } from "./dom.js";
 
@@ -146,6 +146,12 @@ function showFailure(text) {
 
 // The server's health ----------------------------------------------------------------------------------------------------
 
+async function tellOutage() {
+  const { freeze, thaw } = await outage().catch(() => ({ freeze: "", thaw: "" }));
+  $("freeze").textContent = freeze;
+  $("thaw").textContent = thaw;
+}
+
 async function watchHealth() {
   const { status, checks } = await health();
   const [word, tone] = HEALTH[status] ?? [String(status ?? "down"), "bad"];
@@ -156,10 +162,9 @@ async function watchHealth() {
   setTimeout(watchHealth, document.hidden ? 4 * HEALTH_EVERY_MS : HEALTH_EVERY_MS);
 }
 
-function checkRow([name, check]) {
-  const state = typeof check === "string" ? check : (check?.status ?? check?.state ?? JSON.stringify(check));
-  const value = element("dd", "", state);
-  value.dataset.tone = state === "ok" ? "good" : "warn";
+function checkRow([name, { status, detail }]) {
+  const value = element("dd", "", detail ?? status);
+  value.dataset.tone = status === "ok" ? "good" : "warn";
   return [element("dt", "", name), value];
 }
 
@@ -213,3 +218,4 @@ document.addEventListener("click", closeHealth);
 document.addEventListener("keydown", closeHealth);
 PEOPLE.forEach(drawPerson);
 watchHealth();
+tellOutage();
