@@ -1,13 +1,14 @@
 """Large audiences: the members as of the event's position, in chunks, once each, whatever is killed in between."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
-from tidings.recipients.membership import change_members
+from tidings.recipients.members import change_members
+from tidings.recipients.structs import MembersChange
 
-from tidings.access.principals import SubscriberSession, Tenant
+from tidings.access.principals import KeyHolder, SubscriberSession, Tenant
 from tidings.events.cursor import Cursor
 from tidings.events.log import heads
 from tidings.notifications import audience, fanout, marks
@@ -35,9 +36,12 @@ async def people(new_alice: Any) -> list[SubscriberSession]:
 
 @pytest.fixture
 def change(database: Database, project: Tenant) -> Any:
-    async def change(topic: str, add: list[SubscriberSession] = [], remove: list[SubscriberSession] = []) -> None:  # noqa: B006
+    holder = KeyHolder(project, "key_test", frozenset("*"))
+
+    async def change(topic: str, add: Sequence[SubscriberSession] = (), remove: Sequence[SubscriberSession] = ()) -> None:
+        wanted = MembersChange(add=[one.external_id for one in add], remove=[one.external_id for one in remove])
         async with tenant_transaction(database, project.id) as connection:
-            await change_members(connection, project, topic, [one.external_id for one in add], [one.external_id for one in remove], "test")
+            await change_members(connection, holder, topic, wanted)
 
     return change
 
