@@ -1,6 +1,7 @@
 """`tidings run` as a process, watched from outside."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -80,8 +81,12 @@ class Supervised:
 
     def leftovers(self) -> list[str]:
         """What still runs of all that it ever started."""
-        alive = [process for process in self.seen.values() if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
-        return [" ".join(process.cmdline()) for process in alive]
+        found = []
+        for process in self.seen.values():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(" ".join(process.cmdline()))
+        return found
 
     def child(self, *words: str) -> psutil.Process:
         """The one process below it whose command line has these words."""

@@ -49,7 +49,7 @@ def command(
     if not to:
         raise click.UsageError("Say to whom: --to ID, --topic KEY or --everyone.")
     wanted = {"to": to, "title": title, "body": texts["body"], "url": texts["link"], "category": texts["category"]}
-    body = {name: value for name, value in wanted.items() if value is not None}
+    body: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     if data is not None:
         body["data"] = json_object(data)
     if transient:
