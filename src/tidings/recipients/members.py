@@ -15,7 +15,7 @@ from tidings.events.outbox import append
 from tidings.platform.keyset import cut, decode_place, encode_place
 from tidings.platform.postgres import Connection
 from tidings.recipients.locks import joining
-from tidings.recipients.resolve import KNOWN, ensure_subscribers
+from tidings.recipients.resolve import ensure_subscribers, look_up
 from tidings.recipients.structs import Member, MemberPage, MembersChange, MembersChanged
 from tidings.recipients.topics import unknown_topic
 
@@ -52,7 +52,7 @@ async def change_members(connection: Connection, holder: KeyHolder, key: str, wa
     await joining(connection, project)
     topic = await locked_topic(connection, holder, key)
     joiners = await ensure_subscribers(connection, project, wanted.add, holder.actor)
-    leavers = await known(connection, project, wanted.remove)
+    leavers = await look_up(connection, project, wanted.remove)
     change, joined, gone = await apply_change(connection, project, topic, joiners.values(), leavers.values())
     if not joined and not gone:
         await connection.execute("DELETE FROM topic_changes WHERE id = $1", change)
@@ -68,12 +68,6 @@ async def locked_topic(connection: Connection, holder: KeyHolder, key: str) -> i
             return topic
         # Again afterwards: another transaction may have made it first, or deleted it in between.
         await connection.execute(MAKE_TOPIC, holder.tenant.id, key, holder.actor)
-
-
-async def known(connection: Connection, project: int, external_ids: Sequence[str]) -> dict[str, int]:
-    if not external_ids:
-        return {}
-    return {row[0]: row[1] for row in await connection.fetch(KNOWN, project, external_ids)}
 
 
 async def apply_change(

@@ -8,22 +8,15 @@ from tidings.platform.postgres import Connection
 KNOWN = "SELECT external_id, id FROM subscribers WHERE project = $1 AND external_id = ANY($2::text[]) AND deleted_at IS NULL"
 
 # A person who was deleted and is named again is someone new: tokens of the one before stay worthless.
-ENSURE = """
-WITH known AS (
-    SELECT external_id, id FROM subscribers WHERE project = $1 AND external_id = ANY($2::text[]) AND deleted_at IS NULL
-), made AS (
-    INSERT INTO subscribers (project, external_id, created_by, tokens_valid_after)
-    SELECT $1, wanted.external_id, $3, (
-        SELECT max(gone.deleted_at) FROM subscribers AS gone
-        WHERE gone.project = $1 AND gone.external_id = wanted.external_id AND gone.deleted_at IS NOT NULL
-    )
-    FROM unnest($2::text[]) WITH ORDINALITY AS wanted (external_id, place)
-    WHERE NOT EXISTS (SELECT FROM known WHERE known.external_id = wanted.external_id)
-    ORDER BY wanted.place
-    ON CONFLICT (project, external_id) WHERE deleted_at IS NULL DO NOTHING
-    RETURNING external_id, id
+CREATE = """
+INSERT INTO subscribers (project, external_id, created_by, tokens_valid_after)
+SELECT $1, wanted.external_id, $3, (
+    SELECT max(gone.deleted_at) FROM subscribers AS gone
+    WHERE gone.project = $1 AND gone.external_id = wanted.external_id AND gone.deleted_at IS NOT NULL
 )
-SELECT external_id, id FROM known UNION ALL SELECT external_id, id FROM made
+FROM unnest($2::text[]) AS wanted (external_id)
+ON CONFLICT (project, external_id) WHERE deleted_at IS NULL DO NOTHING
+RETURNING external_id, id
 """
 
 
@@ -38,16 +31,25 @@ async def ensure_subscribers(
     wanted = sorted(set(external_ids))
     if strict:
         return await known_subscribers(connection, project, wanted)
-    found: dict[str, int] = {}
-    while wanted:
-        found.update((row[0], row[1]) for row in await connection.fetch(ENSURE, project, wanted, actor))
-        # Created by another transaction between our snapshot and our insert: the next statement sees it.
-        wanted = [external_id for external_id in wanted if external_id not in found]
+    found = await look_up(connection, project, wanted)
+    while missing := [external_id for external_id in wanted if external_id not in found]:
+        found.update((row[0], row[1]) for row in await connection.fetch(CREATE, project, missing, actor))
+        # Those that another transaction created in between are neither found nor made; the next statement sees them.
+        missing = [external_id for external_id in missing if external_id not in found]
+        if missing:
+            found |= await look_up(connection, project, missing)
     return found
 
 
+async def look_up(connection: Connection, project: int, wanted: Sequence[str]) -> dict[str, int]:
+    """Those that there are."""
+    if not wanted:
+        return {}
+    return {row[0]: row[1] for row in await connection.fetch(KNOWN, project, wanted)}
+
+
 async def known_subscribers(connection: Connection, project: int, wanted: Sequence[str]) -> dict[str, int]:
-    found = {row[0]: row[1] for row in await connection.fetch(KNOWN, project, wanted)}
+    found = await look_up(connection, project, wanted)
     unknown = [external_id for external_id in wanted if external_id not in found]
     if unknown:
         more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
