@@ -1,10 +1,12 @@
 """`tidings api`."""
 
+from typing import get_args
+
 import click
 import msgspec
 import uvloop
 
-from tidings.app import create_app, open_process
+from tidings.app import Role, create_app, open_process
 from tidings.cli.configuration import settings_with_servers
 from tidings.cli.process import begin_process, supervised_option
 from tidings.platform.secrets import load_secret
@@ -16,9 +18,9 @@ ENDS_WITHIN_S = 15.0
 
 @click.command("api", short_help="Run an API process.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Instead of TIDINGS_PORT.")
-@click.option("--role", type=click.Choice(["all", "api", "stream"]), default="all", show_default=True, help="What this process serves.")
+@click.option("--role", type=click.Choice(get_args(Role)), default="all", show_default=True, help="What this process serves.")
 @supervised_option
-def command(port: int | None, role: str, supervised: bool) -> None:
+def command(port: int | None, role: Role, supervised: bool) -> None:
     """Run an API process until it is told to stop (SIGTERM): readiness fails, streams are ended over the drain window, then it ends.
 
     Any number of processes may serve the same database behind a load balancer. Streams can have processes of their own: --role stream.
@@ -34,12 +36,12 @@ def command(port: int | None, role: str, supervised: bool) -> None:
     uvloop.run(serve_api(settings, role))
 
 
-async def serve_api(settings: Settings, role: str) -> None:
+async def serve_api(settings: Settings, role: Role) -> None:
     """Runs until `serve`, which owns the signals, has drained."""
     load_secret(settings)
     process = await open_process(settings)
     try:
         await process.start()
-        await serve(create_app(process), settings, process.edge)
+        await serve(create_app(process, role), settings, process.edge)
     finally:
         await process.stop()
