@@ -73,8 +73,8 @@ class Appender:
         try:
             await asyncio.wait_for(self.offered.wait(), IDLE_CHECK_S)
         except TimeoutError:
-            # Nobody publishes, but the stream may have been lost or replaced by an older one meanwhile.
-            if await last_position(self.redis, self.key) < self.appended:
+            # Nobody publishes, but the stream may have been lost or replaced by another one meanwhile.
+            if await last_position(self.redis, self.key) != self.appended:
                 self.appended = -1
 
     async def append_waiting(self) -> None:
@@ -85,14 +85,16 @@ class Appender:
         if fresh[0].position != self.appended + 1:  # some fell out of the bound
             self.appended = -1
             return
-        await append_live(self.redis, self.key, fresh, self.window)
-        self.appended = fresh[-1].position
+        passed = await append_live(self.redis, self.key, fresh, self.window)
+        # Somebody else wrote there, perhaps of another history: look at how far the stream goes.
+        self.appended = -1 if passed else fresh[-1].position
 
     async def fill(self) -> None:
         """Append what the log has and the stream lacks, at most one window."""
+        # The stream first: what it holds was in the log before, also when a successor of ours writes both.
+        position = await last_position(self.redis, self.key)
         async with self.pool.acquire() as connection:
             head = (await heads(connection))[self.lease.shard].position
-        position = await last_position(self.redis, self.key)
         if position > head:
             raise StreamAhead(f"the stream ends at {position}, the log at {head}")
         position = max(position, head - self.window)

@@ -22,11 +22,12 @@ class StreamLost(Exception):
     """The stream is not there, or not as it was left: append what is missing first."""
 
 
-async def append_live(redis: Any, key: str, events: Sequence[LogEvent], window: int, create: bool = False) -> None:
+async def append_live(redis: Any, key: str, events: Sequence[LogEvent], window: int, create: bool = False) -> int:
     """Append events in order; those already there are left as they are. window: entries the stream keeps, about.
 
-    Raises StreamLost when the stream is not there, unless `create`.
+    Answers how many Redis refused because the stream had passed them. Raises StreamLost when the stream is not there, unless `create`.
     """
+    passed = 0
     pipeline = redis.pipeline(transaction=False)
     options = () if create else ("NOMKSTREAM",)
     for event in events:
@@ -34,10 +35,11 @@ async def append_live(redis: Any, key: str, events: Sequence[LogEvent], window: 
     for answer in await pipeline.execute(raise_on_error=False):
         if answer is None:
             raise StreamLost(key)
-        if isinstance(answer, ResponseError) and "equal or smaller" not in str(answer):
+        if isinstance(answer, ResponseError) and "equal or smaller" in str(answer):
+            passed += 1
+        elif isinstance(answer, Exception):
             raise answer
-        if isinstance(answer, Exception) and not isinstance(answer, ResponseError):
-            raise answer
+    return passed
 
 
 async def last_position(redis: Any, key: str) -> int:

@@ -158,7 +158,9 @@ class Follower:
             except (*REDIS_AWAY, *POSTGRES_AWAY) as error:
                 self.note_away(shard, error)
             except Exception:
-                logger.exception("shard {}: an entry of the stream could not be taken in; following PostgreSQL", shard.number)
+                # It is read again each second until it is gone: one line says so.
+                if not shard.redis_away:
+                    logger.exception("shard {}: an entry of the stream could not be taken in; following PostgreSQL", shard.number)
                 shard.redis_away = True
             finally:
                 await close_quietly(redis)
