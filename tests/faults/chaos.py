@@ -6,8 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from deployment import Deployment, Part, Server
-from load import Load
+from faults.deployment import Deployment, Part, Server
+from faults.load import Load
 
 # An API process is one of two and dies often; without PostgreSQL nothing is accepted, so it dies less.
 WEIGHTS = {"api": 3.0, "sequencer": 4.0, "projections": 2.0, "postgres": 1.5, "valkey": 3.0}

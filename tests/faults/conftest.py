@@ -5,14 +5,26 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from deployment import Deployment
+from faults.deployment import Deployment
+
+
+@pytest.fixture(scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployment]:
+    async with Deployment(tmp_path_factory.mktemp("faults") / "state", apis=2, sequencers=2) as deployment:
+        yield deployment
 
 
 @pytest.fixture
-async def deployment(tmp_path: Path) -> AsyncIterator[Deployment]:
-    """One of each: broken in one test, gone after it."""
-    async with Deployment(tmp_path / "state") as deployment:
-        yield deployment
+async def deployment(shared: Deployment) -> AsyncIterator[Deployment]:
+    """Two API processes, two sequencers, a projections' worker, PostgreSQL and Valkey. Whatever a test broke is whole again after it."""
+    yield shared
+    await shared.heal()
+
+
+@pytest.fixture
+async def api_key(deployment: Deployment) -> str:
+    """Of a new project."""
+    return await deployment.new_project()
 
 
 @pytest.fixture

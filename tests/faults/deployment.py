@@ -17,9 +17,10 @@ from typing import Any
 
 import aiohttp
 import asyncpg
-from listener import BROKEN
+from faults.listener import BROKEN
 
 from tidings.errors import Unavailable
+from tidings.events.live import last_position, stream_key
 from tidings.platform.embedded.memory import free_port
 from tidings.platform.embedded.place import make_state
 from tidings.platform.embedded.postgres import EmbeddedPostgres
@@ -72,6 +73,12 @@ class Part:
         assert self.process is not None
         if self.process.returncode is None:
             os.kill(self.process.pid, number)
+
+    def pause(self) -> None:
+        self.signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.signal(signal.SIGCONT)
 
     async def kill(self) -> None:
         if self.is_running:
@@ -153,9 +160,19 @@ class Server:
                     raise
                 await asyncio.sleep(0.2)
 
-    async def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+    def signal(self, number: signal.Signals) -> None:
         if self.process is not None and self.process.returncode is None:
             self.process.send_signal(number)
+
+    def pause(self) -> None:
+        self.signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.signal(signal.SIGCONT)
+
+    async def kill(self) -> None:
+        if self.process is not None:
+            self.signal(signal.SIGKILL)
             await asyncio.wait_for(self.process.wait(), 20)
 
 
@@ -217,9 +234,6 @@ class Deployment:
 
     async def __aexit__(self, *_: object) -> None:
         await self.http.close()
-        for part in self.own:
-            if part.is_running:
-                part.signal(signal.SIGCONT)
         await asyncio.gather(*(part.kill() for part in self.parts), return_exceptions=True)
         shutil.rmtree(self.postgres.program.folder, ignore_errors=True)
 
@@ -227,10 +241,31 @@ class Deployment:
         await asyncio.gather(*(api.ready(within) for api in self.apis))
 
     async def heal(self) -> None:
-        """Start again whatever is not running, and wait until all is ready."""
+        """Let go on whatever was stopped, start again whatever is not running, and wait until all is ready."""
+        for part in self.parts:
+            if part.is_running:
+                part.signal(signal.SIGCONT)
         await asyncio.gather(*(part.start() for part in (self.postgres, self.valkey) if not part.is_running))
         await asyncio.gather(*(part.start() for part in self.own if not part.is_running))
         await self.ready()
+
+    async def caught_up(self, within: float) -> None:
+        """Wait until nothing is degraded and every shard's stream stands at the head of its log."""
+        until = time.monotonic() + within
+        while not await self.is_caught_up():
+            assert time.monotonic() < until, f"not caught up within {within:g} s: {[await api.health() for api in self.apis]}"
+            await asyncio.sleep(0.1)
+
+    async def is_caught_up(self) -> bool:
+        if any([(await api.health())["status"] != "ok" for api in self.apis]):
+            return False
+        redis, connection = self.redis, await self.connect()
+        try:
+            rows = await connection.fetch("SELECT shard, epoch, head FROM shards")
+            return all([await last_position(redis, stream_key(epoch, shard)) >= head for shard, epoch, head in rows])
+        finally:
+            await connection.close()
+            await redis.aclose()
 
     async def command(self, *arguments: str) -> str:
         """Run a command of the command line to its end. Answers what it printed."""

@@ -38,12 +38,13 @@ def place_of(cursor: str) -> Place:
 
 
 class Receipt(NamedTuple):
-    """A notification as a client received it. connection: counts the client's connections."""
+    """A notification as a client received it. connection: counts the client's connections.   at: when, by the loop's clock."""
 
     id: str
     mark: str
     place: Place
     connection: int
+    at: float
 
 
 @dataclass(slots=True)
@@ -79,8 +80,8 @@ class Client:
     resets: list[int] = field(default_factory=list)
     connections: int = 0
 
-    def receive(self, identity: str, mark: str, cursor: str) -> None:
-        self.receipts.append(Receipt(identity, mark, place_of(cursor), self.connections))
+    def receive(self, identity: str, mark: str, cursor: str, at: float = 0.0) -> None:
+        self.receipts.append(Receipt(identity, mark, place_of(cursor), self.connections, at))
         self.ids.add(identity)
 
     def reset(self) -> None:
@@ -133,6 +134,11 @@ class History:
             for name in publish.audience
             for client in by_subscriber[name]
         )
+
+    def slowest(self, since: float) -> float:
+        """Seconds from an answer to the last client's receipt, of what was answered after a moment."""
+        answered = {publish.mark: publish.answered_at for publish in self.publishes if publish.answered_at is not None and publish.answered_at >= since}
+        return max((r.at - answered[r.mark] for client in self.clients for r in client.receipts if r.mark in answered), default=0.0)
 
     def clients_by_subscriber(self) -> defaultdict[str, list[Client]]:
         found: defaultdict[str, list[Client]] = defaultdict(list)

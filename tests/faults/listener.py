@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
-from history import Client
+from faults.history import Client
 
 Bases = Callable[[], Sequence[str]]
 
@@ -161,7 +161,7 @@ class Listener:
             self.ready.set()
         elif event.name == "notification":
             assert event.id is not None
-            self.client.receive(event.data["id"], event.data["data"]["mark"], event.id)
+            self.client.receive(event.data["id"], event.data["data"]["mark"], event.id, asyncio.get_running_loop().time())
         elif event.name == "reset":
             self.client.reset()
             await self.read_inbox()

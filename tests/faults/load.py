@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
-from history import History, Publish
-from listener import BREATH_S, BROKEN, Bases, Listener, Refusal, Token, end_all, inbox_of, until
+from faults.history import History, Publish
+from faults.listener import BREATH_S, BROKEN, Bases, Listener, Refusal, Token, end_all, inbox_of, until
 
 ATTEMPT_S = 10.0
 # More members than an event carries, so that the projections' worker writes the rows; few of them listen.

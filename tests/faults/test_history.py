@@ -1,7 +1,7 @@
 """The history checker finds what it is there to find: each rule broken once, in a history that is right otherwise."""
 
 import pytest
-from history import Client, History, summary
+from faults.history import Client, History, summary
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from chaos import wreak
-from deployment import Deployment
-from history import summary
-from load import Load
+from faults.chaos import wreak
+from faults.deployment import Deployment
+from faults.history import summary
+from faults.load import Load
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS") or 60)
 
