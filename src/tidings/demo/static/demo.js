@@ -16,7 +16,7 @@ const SAMPLES = [
   ["Tidings 2.4 is out", "Digests, quiet hours, and a faster inbox."],
   ["Invoice #2071 was paid", "€ 420.00 from Halden Books."],
 ];
-const HEALTH = { ok: ["all systems go", "good"], degraded: ["degraded", "warn"], unreachable: ["unreachable", "bad"] };
+const HEALTH = { ok: ["all systems go", "good"], degraded: ["degraded, still delivering", "warn"], unreachable: ["unreachable", "bad"] };
 const HEALTH_EVERY_MS = 2500;
 const PAUSE_HIDDEN_AFTER_MS = 5000;
 const LOG_LINES = 200;

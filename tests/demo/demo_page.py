@@ -1,0 +1,31 @@
+"""The demo page in the hands of a test."""
+
+from dataclasses import dataclass
+
+from playwright.async_api import Locator, Page, expect
+
+SOON_MS = 15_000
+
+
+@dataclass
+class DemoPage:
+    """The page in the hands of a visitor. said: what the browser's console said."""
+
+    page: Page
+    said: list[str]
+
+    def device(self, name: str) -> Locator:
+        """name: ana-laptop, ana-phone or ben-laptop."""
+        return self.page.locator(f"[data-device={name}]")
+
+    def item(self, device: str, title: str) -> Locator:
+        return self.device(device).locator(".item").filter(has_text=title)
+
+    async def send(self, to: str, title: str) -> None:
+        await self.page.locator(f".segments label:has(input[value={to}])").click()
+        await self.page.get_by_label("Title").fill(title)
+        await self.page.get_by_role("button", name="Send", exact=True).click()
+        await expect(self.page.locator("#sent li").first).to_contain_text(title, timeout=SOON_MS)
+
+    async def all_live(self) -> None:
+        await expect(self.page.locator(".device[data-state=live]")).to_have_count(3, timeout=SOON_MS)
