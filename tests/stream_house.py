@@ -208,7 +208,9 @@ async def open_house(database: Database, settings: Settings, tenant: Tenant, pro
     await edge.start()
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     app = app_of(edge, access)
-    server = Server(uvicorn.Config(app, http=protocol, ws="none", loop="none", access_log=False, log_config=None, timeout_graceful_shutdown=2))
+    server = Server(
+        uvicorn.Config(app, http=protocol, ws="none", loop="none", access_log=False, log_config=None, timeout_graceful_shutdown=2)
+    )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60), connector=aiohttp.TCPConnector(limit=0)) as http:
         yield House(edge, access, database, tenant, f"http://127.0.0.1:{listener.getsockname()[1]}", http)

@@ -19,6 +19,7 @@ from tidings.platform.secrets import load_secret
 from tidings.settings import Settings
 from tidings.stream.protocol import StreamingProtocol
 
+
 @pytest.fixture(scope="module")
 async def ground(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
     state: Path = tmp_path_factory.mktemp("valkey")

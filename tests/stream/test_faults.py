@@ -200,7 +200,9 @@ async def test_streams_stay_open_and_go_on_while_valkey_is_away(ground: Ground, 
         status, problem = await house.get("/v1/stream", "bob")
         assert (status, problem["counted"]) == (429, "process")
         await house.append(
-            "subscriber.tokens_revoked", {"subscriber": "charlie", "valid_after": "2100-01-01T00:00:00Z"}, recipients=[await house.inner("charlie")]
+            "subscriber.tokens_revoked",
+            {"subscriber": "charlie", "valid_after": "2100-01-01T00:00:00Z"},
+            recipients=[await house.inner("charlie")],
         )
         assert [told.data for told in await charlie.end()] == [{"reason": "revoked"}]
     finally:

@@ -89,7 +89,9 @@ async def test_a_revocation_ends_a_waiting_poll(house: House) -> None:
     polling = asyncio.create_task(house.get("/v1/stream/poll", "alice", cursor=start["cursor"], wait="30"))
     await house.until(lambda: house.edge.hub.of(owner))
 
-    await house.append("subscriber.tokens_revoked", {"subscriber": "alice", "valid_after": datetime.now(UTC).isoformat()}, recipients=[owner])
+    await house.append(
+        "subscriber.tokens_revoked", {"subscriber": "alice", "valid_after": datetime.now(UTC).isoformat()}, recipients=[owner]
+    )
 
     assert (await polling)[0] == 401
 

@@ -1,0 +1,121 @@
+"""What the detached socket needs of uvicorn's internals. When uvicorn is raised and this fails, read stream/protocol.py again."""
+
+import asyncio
+import gc
+import inspect
+import weakref
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from tidings.stream.protocol import EXTENSION, StreamingProtocol
+
+
+class Wire(asyncio.Transport):
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.protocol: Any = None
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        self.written += bytes(data)
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.closed = True
+
+
+class Successor:
+    paused = False
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def pause_writing(self) -> None:
+        self.paused = True
+
+
+def test_this_is_the_version_the_contract_was_written_for() -> None:
+    assert uvicorn.__version__ == "0.54.0"
+
+
+def test_the_parts_that_are_touched_exist() -> None:
+    protocol = inspect.getsource(HttpToolsProtocol)
+    cycle = inspect.getsource(RequestResponseCycle)
+    for name in (
+        "self.connections",
+        "self.pipeline",
+        "self.flow",
+        "self.cycle",
+        "self.parser",
+        "self.scope",
+        "_unset_keepalive_if_required",
+    ):
+        assert name in protocol
+    for name in ("chunked_encoding", "response_complete", "on_response", "message_event", "disconnected"):
+        assert f"self.{name}" in cycle
+
+
+@pytest.mark.parametrize("paused", [False, True])
+async def test_a_detached_connection_is_forgotten_and_its_parts_are_freed(paused: bool) -> None:
+    wire, successor, state = Wire(), Successor(), ServerState()
+    freed: list[weakref.ref[Any]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        detach = scope["extensions"][EXTENSION]
+        freed.extend((weakref.ref(detach.protocol), weakref.ref(detach.cycle)))
+        detach.prepare()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+        assert detach(successor)
+
+    config = uvicorn.Config(app, access_log=False, ws="none", lifespan="off", log_config=None)
+    protocol: Any = StreamingProtocol(config, state, {})
+    protocol.connection_made(wire)
+    if paused:
+        protocol.pause_writing()
+        asyncio.get_running_loop().call_soon(protocol.resume_writing)
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    while state.tasks:
+        await asyncio.sleep(0)
+
+    assert wire.protocol is successor
+    assert successor.transport is wire
+    assert not state.connections
+    assert protocol not in StreamingProtocol.awaiting
+    assert protocol.timeout_keep_alive_task is None
+    assert b"chunked" not in wire.written
+    assert wire.written.endswith(b"connection: close\r\n\r\n")
+    assert not wire.closed
+    del protocol
+    gc.collect()
+    assert [reference() for reference in freed] == [None, None]
+
+
+async def test_a_client_that_left_is_not_handed_over() -> None:
+    wire, state = Wire(), ServerState()
+    handed: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        protocol.connection_lost(None)
+        handed.append(scope["extensions"][EXTENSION](Successor()))
+
+    config = uvicorn.Config(app, access_log=False, ws="none", lifespan="off", log_config=None)
+    protocol: Any = StreamingProtocol(config, state, {})
+    protocol.connection_made(wire)
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    while state.tasks:
+        await asyncio.sleep(0)
+
+    assert handed == [False]
