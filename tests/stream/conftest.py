@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from stream_ground import SHARDS, Ground
-from stream_house import House
 from own_database import own_database
 from running import Servers
+from stream_ground import SHARDS, Ground
+from stream_house import House
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tidings.events.sequencer import Sequencer

@@ -31,7 +31,8 @@ notices = st.builds(
 )  # fmt: skip
 changes = st.builds(
     lambda topic, added, removed: (
-        "topic.members", 1, None, [topic], False, f'{{"topic":{topic},"added":{[s for s in added if s not in removed]},"removed":{removed}}}',
+        *("topic.members", 1, None, [topic], False),
+        f'{{"topic":{topic},"added":{[s for s in added if s not in removed]},"removed":{removed}}}',
     ),
     st.sampled_from(TOPICS), small_sets, small_sets,
 )  # fmt: skip
