@@ -23,7 +23,7 @@ from tidings.events.wake import Waker
 from tidings.notifications import inbox_routes
 from tidings.notifications import routes as notification_routes
 from tidings.notifications.publish import PublishDoor
-from tidings.openapi import openapi_config
+from tidings.openapi import complete, openapi_config
 from tidings.platform.postgres import Database, open_database
 from tidings.platform.problems import HANDLERS
 from tidings.platform.redis import open_redis
@@ -100,7 +100,7 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
         demo_router,
         reference.router,
     ]
-    return Litestar(
+    app = Litestar(
         route_handlers=[health.router, *(api if role != "stream" else []), *(streams if role != "api" else [])],
         dependencies=dependencies_of(process) | access_dependencies,
         exception_handlers=HANDLERS,
@@ -111,6 +111,8 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
         state=State({"tidings": process}),
         debug=False,
     )
+    complete(app.openapi_schema)
+    return app
 
 
 async def check_request(request: Request[Any, Any, Any]) -> None:

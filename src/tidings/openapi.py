@@ -4,9 +4,22 @@ from typing import Any
 
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, License, SecurityScheme, Server, Tag
+from litestar.openapi.spec import (
+    Components,
+    License,
+    OpenAPI,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    Operation,
+    PathItem,
+    Reference,
+    SecurityScheme,
+    Server,
+    Tag,
+)
 
 from tidings import __version__
+from tidings.platform.problems import BY_STATUS, MEDIA_TYPE
 from tidings.settings import Settings
 
 DESCRIPTION = """
@@ -54,3 +67,37 @@ def openapi_config(settings: Settings) -> OpenAPIConfig:
         render_plugins=[JsonRenderPlugin(path="/openapi.json")],
         use_handler_docstrings=True,
     )
+
+
+METHODS = ("get", "post", "put", "patch", "delete")
+# What any operation may answer, whatever it does; and besides, one that has a body.
+ANYWHERE = (400, 422, 500, 503)
+WITH_CREDENTIAL = (401, 403)
+WITH_BODY = (413, 415)
+
+
+def complete(document: OpenAPI) -> OpenAPI:
+    """Document the answers that no single route knows of: what is refused before it is asked."""
+    for item in (document.paths or {}).values():
+        for method in METHODS:
+            operation = getattr(item, method) if isinstance(item, PathItem) else None
+            if operation is not None:
+                complete_operation(operation)
+    return document
+
+
+def complete_operation(operation: Operation) -> None:
+    answers = operation.responses = operation.responses or {}
+    is_open = operation.security is not None and {} in operation.security
+    common = ANYWHERE + (() if is_open else WITH_CREDENTIAL) + (WITH_BODY if operation.request_body else ())
+    for status in common:
+        answers.setdefault(str(status), problem_answer(status))
+    for status, answer in answers.items():
+        # These have no body (RFC 9110 §15.3.5, §15.4.5).
+        if status in ("204", "304") and isinstance(answer, OpenAPIResponse):
+            answer.content = None
+
+
+def problem_answer(status: int) -> OpenAPIResponse:
+    problem = OpenAPIMediaType(schema=Reference(ref="#/components/schemas/Problem"))
+    return OpenAPIResponse(description=BY_STATUS[status].title, content={MEDIA_TYPE: problem})

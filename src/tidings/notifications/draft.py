@@ -1,6 +1,6 @@
 """A notification between the door and the transaction: checked, with its id, and its audience as it was named."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,7 +10,6 @@ from tidings.errors import Invalid
 from tidings.notifications.structs import NewNotification
 
 MAX_DATA_BYTES = 16 * 1024
-FURTHEST_EXPIRY = timedelta(days=3650)
 
 
 class Draft(msgspec.Struct):
@@ -62,8 +61,8 @@ def check_url(url: str | None) -> None:
 
 
 def check_expiry(expires_at: datetime | None, now: datetime) -> None:
-    if expires_at is not None and not now < expires_at < now + FURTHEST_EXPIRY:
-        raise Invalid("expires_at must lie in the future, at most ten years from now.", field="expires_at")
+    if expires_at is not None and expires_at <= now:
+        raise Invalid("expires_at must lie in the future.", field="expires_at")
 
 
 def check_text(wanted: NewNotification) -> None:

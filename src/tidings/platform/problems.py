@@ -46,6 +46,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
 BY_STATUS: dict[int, type[TidingsError]] = {
     error.status: error
     for error in (
+        TidingsError,
         Malformed,
         Unauthenticated,
         Forbidden,
@@ -117,8 +118,10 @@ def on_validation_exception(_: Request[Any, Any, Any], error: ValidationExceptio
     first: Mapping[str, Any] = found[0] if found else {}
     message = str(first.get("message") or error.detail)
     detail, field = field_of(message)
-    if field is None and first.get("key") not in (None, "data"):
-        field = str(first["key"])
+    key = first.get("key")
+    # Litestar calls the whole body `data` too.
+    if field is None and key is not None and not (key == "data" and message.startswith("Expected `object`,")):
+        field = str(key)
     if "malformed" in message.lower() or "JSON is" in message or "Input data was truncated" in message:
         return problem_response(Malformed(f"The body is no JSON: {detail}"))
     return problem_response(Invalid(detail, field=field))

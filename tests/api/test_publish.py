@@ -1,0 +1,111 @@
+"""Publishing over HTTP: accepted means kept, and twice is once."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+from running import Project, Running, until
+
+
+async def inbox(project: Project, subscriber: str, query: str = "") -> Any:
+    token = await project.token(subscriber)
+    return await project.call("GET", f"/v1/inbox{query}", Authorization=f"Bearer {token}")
+
+
+async def test_an_accepted_notification_is_in_the_inbox_when_the_answer_arrives(project: Project) -> None:
+    answer = await project.call("POST", "/v1/notifications", {"to": ["alice", "bob", "alice"], "title": "Hi", "data": {"n": 1}}, expect=202)
+    assert answer["recipients"] == 2
+    [item] = (await inbox(project, "alice"))["items"]
+    assert (item["id"], item["title"], item["data"], item["read_at"]) == (answer["id"], "Hi", {"n": 1}, None)
+
+
+async def test_a_transient_notification_is_kept_out_of_the_inbox(project: Project) -> None:
+    await project.publish("typing…", ["alice"], transient=True)
+    await project.publish("only by mail", ["alice"], channels=["email"])
+    await project.publish("kept", ["alice"])
+    assert [item["title"] for item in (await inbox(project, "alice"))["items"]] == ["kept"]
+
+
+async def test_a_batch_accepts_what_is_right_and_says_what_is_wrong_with_the_rest(project: Project) -> None:
+    batch = [
+        {"to": ["alice"], "title": "one"},
+        {"to": ["alice"]},
+        {"to": [{"topic": "unknown"}], "title": "three"},
+        {"to": ["bob"], "title": "four"},
+    ]
+    results = (await project.call("POST", "/v1/notifications/batch", {"notifications": batch}, expect=202))["results"]
+    assert [("id" in one, one.get("error", {}).get("field")) for one in results] == [
+        (True, None),
+        (False, "title"),
+        (False, "to[0].topic"),
+        (True, None),
+    ]
+    assert [item["title"] for item in (await inbox(project, "alice"))["items"]] == ["one"]
+
+
+async def test_fifty_clients_with_one_idempotency_key_publish_once(project: Project) -> None:
+    async with aiohttp.ClientSession(headers=project.headers) as session:
+
+        async def send() -> tuple[int, Any]:
+            body = {"to": ["alice"], "title": "once"}
+            async with session.post(project.base_url + "/v1/notifications", json=body, headers={"Idempotency-Key": "order-17"}) as answer:
+                return answer.status, await answer.json()
+
+        answers = await asyncio.gather(*(send() for _ in range(50)))
+        again = await send()
+    accepted = {answer["id"] for status, answer in answers if status == 202}
+    assert {status for status, _ in answers} <= {202, 409}
+    assert len(accepted) == 1
+    assert again == (202, {"id": accepted.pop(), "recipients": 1})
+    assert len((await inbox(project, "alice"))["items"]) == 1
+
+
+async def test_an_idempotency_key_with_another_body_is_refused(project: Project) -> None:
+    header = {"Idempotency-Key": "order-18"}
+    await project.call("POST", "/v1/notifications", {"to": ["alice"], "title": "one"}, **header)
+    problem = await project.call("POST", "/v1/notifications", {"to": ["alice"], "title": "two"}, expect=422, **header)
+    assert problem["field"] == "Idempotency-Key"
+
+
+async def test_a_refused_publish_leaves_its_key_free(project: Project) -> None:
+    header = {"Idempotency-Key": "order-19"}
+    await project.call("POST", "/v1/notifications", {"to": [{"topic": "later"}], "title": "one"}, expect=404, **header)
+    await project.call("PUT", "/v1/topics/later/subscribers", {"add": ["alice"]})
+    await project.call("POST", "/v1/notifications", {"to": [{"topic": "later"}], "title": "one"}, expect=202, **header)
+
+
+async def test_a_retracted_notification_leaves_the_inbox_and_the_timeline_says_so(project: Project) -> None:
+    identity = await project.publish("oops", ["alice", "bob"])
+    await project.call("DELETE", f"/v1/notifications/{identity}", expect=204)
+    await project.call("DELETE", f"/v1/notifications/{identity}", expect=204)
+    assert (await inbox(project, "alice"))["items"] == []
+    detail = await project.call("GET", f"/v1/notifications/{identity}")
+    assert detail["timeline"][-1]["step"] == "retracted"
+
+
+async def test_the_timeline_tells_each_step(project: Project) -> None:
+    identity = await project.publish("followed", ["alice", "bob"])
+    token = await project.token("alice")
+    await project.call("POST", "/v1/inbox/read", {"ids": [identity]}, Authorization=f"Bearer {token}")
+
+    async def is_sequenced() -> Any:
+        steps = {one["step"]: one for one in (await project.call("GET", f"/v1/notifications/{identity}"))["timeline"]}
+        return steps if steps["sequenced"]["at"] else None
+
+    steps = await until(is_sequenced)
+    assert (steps["fanned_out"]["count"], steps["seen"]["count"], steps["read"]["count"]) == (2, 1, 1)
+
+
+async def test_an_expired_notification_leaves_the_inbox_and_the_counts(tidings: Running, project: Project) -> None:
+    identity = await project.publish("goes", ["alice"], expires_at="2099-01-01T00:00:00Z")
+    # The clock is PostgreSQL's row, not ours to move: bring the expiry to now instead.
+    await tidings.database.system.execute("UPDATE notifications SET expires_at = now() WHERE id = $1::uuid", identity)
+    token = await project.token("alice")
+
+    async def is_gone() -> bool:
+        counts = await project.call("GET", "/v1/inbox/counts", Authorization=f"Bearer {token}")
+        return bool(counts["total"] == 0)
+
+    await until(is_gone)
+    detail = await project.call("GET", f"/v1/notifications/{identity}")
+    assert detail["timeline"][-1]["step"] == "expired"
