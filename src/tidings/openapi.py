@@ -92,9 +92,9 @@ def complete_operation(operation: Operation) -> None:
     common = ANYWHERE + (() if is_open else WITH_CREDENTIAL) + (WITH_BODY if operation.request_body else ())
     for status in common:
         answers.setdefault(str(status), problem_answer(status))
-    for status, answer in answers.items():
+    for code, answer in answers.items():
         # These have no body (RFC 9110 §15.3.5, §15.4.5).
-        if status in ("204", "304") and isinstance(answer, OpenAPIResponse):
+        if code in ("204", "304") and isinstance(answer, OpenAPIResponse):
             answer.content = None
 
 
