@@ -37,13 +37,15 @@ async def test_second_start_is_quick_and_has_what_the_first_one_kept(run: Superv
     demo = run.demo()
     status, first = await publish(demo, "Kept")
     assert status == 202
-    await run.end()
-
-    began = time.monotonic()
-    await run.start()
-    await run.ready()
-    # 5 s are promised, and 2 usual; the suite shares the machine with itself.
-    assert time.monotonic() - began < 10
+    starts = []
+    # The promise is 5 s; the quickest of three, because whatever else this machine does counts too.
+    while len(starts) < 3 and min(starts, default=5) >= 5:
+        await run.end()
+        began = time.monotonic()
+        await run.start()
+        await run.ready()
+        starts.append(time.monotonic() - began)
+    assert min(starts) < 5, starts
     assert run.demo() == demo
     async with (
         aiohttp.ClientSession(headers=bearer(demo)) as session,
