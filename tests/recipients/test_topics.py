@@ -140,8 +140,7 @@ async def test_a_thousand_join_in_well_under_50_ms(api: Api) -> None:
             began = time.perf_counter()
             await change_members(connection, api.holder, "news", wanted)
             times.append(time.perf_counter() - began)
-    assert sorted(times)[2] < 0.15, times
-    print("1,000 known people join:", [f"{1000 * one:.0f} ms" for one in times])
+    assert sorted(times)[2] < 0.15
 
 
 async def api_known(api: Api, names: list[str]) -> None:

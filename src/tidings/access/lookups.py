@@ -49,28 +49,8 @@ UNION ALL
 SELECT kid, public_key, p.id, p.key, p.shard FROM public_keys AS k JOIN projects AS p ON p.id = k.project
 WHERE kid = ANY($1::text[]) AND revoked_at IS NULL
 """
-# A token made before its subscriber was deleted must not bring the subscriber back.
-SIGN_IN = """
-WITH wanted AS (
-    SELECT * FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::text[]) WITH ORDINALITY AS w (project, external_id, issued_at, actor, place)
-), known AS (
-    SELECT s.project, s.external_id, s.id, s.tokens_valid_after FROM wanted AS w
-    JOIN subscribers AS s ON s.project = w.project AND s.external_id = w.external_id AND s.deleted_at IS NULL
-), unknown AS (
-    SELECT w.*, gone.at FROM wanted AS w, LATERAL (
-        SELECT max(deleted_at) AS at FROM subscribers AS s
-        WHERE s.project = w.project AND s.external_id = w.external_id AND s.deleted_at IS NOT NULL
-    ) AS gone
-    WHERE NOT EXISTS (SELECT FROM known WHERE known.project = w.project AND known.external_id = w.external_id)
-), made AS (
-    INSERT INTO subscribers (project, external_id, created_by, tokens_valid_after)
-    SELECT project, external_id, actor, at FROM unknown WHERE at IS NULL OR issued_at >= at ORDER BY place
-    ON CONFLICT (project, external_id) WHERE deleted_at IS NULL DO NOTHING
-    RETURNING project, external_id, id, tokens_valid_after
-)
-SELECT * FROM known UNION ALL SELECT * FROM made
-UNION ALL SELECT project, external_id, NULL, at FROM unknown WHERE issued_at < at
-"""
+KNOWN = "SELECT project, external_id, id, tokens_valid_after FROM tidings_subscribers($1, $2)"
+CREATE = "SELECT project, external_id, id, tokens_valid_after FROM tidings_create_subscribers($1, $2, $3, $4)"
 
 
 async def find_keys(database: Database, hashes: Sequence[bytes]) -> Mapping[bytes, KnownKey | None]:
@@ -102,26 +82,40 @@ async def sign_in(database: Database, sightings: Sequence[Sighting]) -> Mapping[
     # Sorted, so that two processes creating the same people wait for each other and never in a ring.
     missing = sorted(sightings)
     while missing:
-        found = await sign_in_once(database, missing)
+        found = await known_subscribers(database, missing)
+        strangers = [sighting for sighting in missing if (sighting.project, sighting.external_id) not in found]
+        if strangers:
+            found |= await create_subscribers(database, strangers)
         for sighting in missing:
             known = found.get((sighting.project, sighting.external_id))
             if known is not None:
                 answers[sighting] = known if known.id else refused("revoked", "The token's subscriber was deleted after it was issued.")
-        # Created by another process between our snapshot and our insert: the next statement sees it.
+        # Created by another process between finding and creating: the next round finds them.
         missing = [sighting for sighting in missing if sighting not in answers]
     return answers
 
 
-async def sign_in_once(database: Database, sightings: Sequence[Sighting]) -> dict[tuple[int, str], KnownSubscriber]:
+async def known_subscribers(database: Database, sightings: Sequence[Sighting]) -> dict[tuple[int, str], KnownSubscriber]:
+    rows = await database.system.fetch(KNOWN, list({one.project for one in sightings}), [one.external_id for one in sightings])
+    return {(row[0], row[1]): KnownSubscriber(row[2], seconds(row[3])) for row in rows}
+
+
+async def create_subscribers(database: Database, sightings: Sequence[Sighting]) -> dict[tuple[int, str], KnownSubscriber]:
+    """With the inner id 0 for those whose token is older than their deletion."""
     rows = await database.system.fetch(
-        SIGN_IN,
+        CREATE,
         [one.project for one in sightings],
         [one.external_id for one in sightings],
-        [datetime.fromtimestamp(one.issued_at, UTC) for one in sightings],
         [one.actor for one in sightings],
+        [datetime.fromtimestamp(one.issued_at, UTC) for one in sightings],
     )
     found: dict[tuple[int, str], KnownSubscriber] = {}
     for project, external_id, inner, valid_after in rows:
+        # Two tokens of one person, one older and one newer than the deletion: the newer brought them back, and refuses the older.
         if inner is not None or (project, external_id) not in found:
-            found[project, external_id] = KnownSubscriber(inner or 0, valid_after.timestamp() if valid_after else 0.0)
+            found[project, external_id] = KnownSubscriber(inner or 0, seconds(valid_after))
     return found
+
+
+def seconds(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else 0.0

@@ -4,7 +4,7 @@ A call is one change: one row of topic_changes, which the sequencer stamps with 
 the members point. Set-based throughout: 1,000 members cost the same few statements as one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import msgspec
 

@@ -5,19 +5,8 @@ from collections.abc import Sequence
 from tidings.errors import Invalid
 from tidings.platform.postgres import Connection
 
-KNOWN = "SELECT external_id, id FROM subscribers WHERE project = $1 AND external_id = ANY($2::text[]) AND deleted_at IS NULL"
-
-# A person who was deleted and is named again is someone new: tokens of the one before stay worthless.
-CREATE = """
-INSERT INTO subscribers (project, external_id, created_by, tokens_valid_after)
-SELECT $1, wanted.external_id, $3, (
-    SELECT max(gone.deleted_at) FROM subscribers AS gone
-    WHERE gone.project = $1 AND gone.external_id = wanted.external_id AND gone.deleted_at IS NOT NULL
-)
-FROM unnest($2::text[]) AS wanted (external_id)
-ON CONFLICT (project, external_id) WHERE deleted_at IS NULL DO NOTHING
-RETURNING external_id, id
-"""
+KNOWN = "SELECT external_id, id FROM tidings_subscribers($1, $2)"
+CREATE = "SELECT external_id, id FROM tidings_create_subscribers($1, $2, $3, NULL)"
 
 
 async def ensure_subscribers(
@@ -33,7 +22,7 @@ async def ensure_subscribers(
         return await known_subscribers(connection, project, wanted)
     found = await look_up(connection, project, wanted)
     while missing := [external_id for external_id in wanted if external_id not in found]:
-        found.update((row[0], row[1]) for row in await connection.fetch(CREATE, project, missing, actor))
+        found.update((row[0], row[1]) for row in await connection.fetch(CREATE, [project] * len(missing), missing, [actor] * len(missing)))
         # Those that another transaction created in between are neither found nor made; the next statement sees them.
         missing = [external_id for external_id in missing if external_id not in found]
         if missing:
@@ -45,7 +34,7 @@ async def look_up(connection: Connection, project: int, wanted: Sequence[str]) -
     """Those that there are."""
     if not wanted:
         return {}
-    return {row[0]: row[1] for row in await connection.fetch(KNOWN, project, wanted)}
+    return {row[0]: row[1] for row in await connection.fetch(KNOWN, [project], wanted)}
 
 
 async def known_subscribers(connection: Connection, project: int, wanted: Sequence[str]) -> dict[str, int]:

@@ -106,6 +106,41 @@ CREATE INDEX subscribers_in_order ON subscribers (project, id) WHERE deleted_at 
 CREATE INDEX subscribers_by_email ON subscribers (project, lower(email)) WHERE deleted_at IS NULL AND email IS NOT NULL;
 CREATE INDEX subscribers_by_attribute ON subscribers USING gin (attributes jsonb_path_ops) WHERE deleted_at IS NULL;
 
+-- Names to inner ids, in these projects (callers look which name of which project they meant), and new people. Functions, so that they
+-- are planned for the table as it is at each call: a plan cached while the table was small, before its first ANALYZE, read the whole
+-- project for every name (0.8 s for 1,000 names at 12,000 rows, instead of 10 ms).
+CREATE FUNCTION tidings_subscribers(projects int[], names text[])
+RETURNS TABLE (project int, external_id text, id bigint, tokens_valid_after timestamptz)
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_column
+BEGIN
+    -- Lists and not a join: should the planner think one project small and read all of it, it hashes a list that it can see.
+    RETURN QUERY SELECT s.project, s.external_id, s.id, s.tokens_valid_after FROM subscribers AS s
+        WHERE s.project = ANY (projects) AND s.external_id = ANY (names) AND s.deleted_at IS NULL;
+END $$;
+-- A person who was deleted and is named again is someone new, for whom the tokens of the one before stay worthless. Whoever is named only
+-- by a token from before the deletion (issued) is not created: the row says when they were deleted, without an id.
+-- Those that another transaction creates meanwhile are left out.
+CREATE FUNCTION tidings_create_subscribers(projects int[], names text[], actors text[], issued timestamptz[])
+RETURNS TABLE (project int, external_id text, id bigint, tokens_valid_after timestamptz)
+LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY WITH unknown AS (
+        SELECT wanted.*, (
+            SELECT max(s.deleted_at) FROM subscribers AS s
+            WHERE s.project = wanted.project AND s.external_id = wanted.external_id AND s.deleted_at IS NOT NULL
+        ) AS gone_at
+        FROM unnest(projects, names, actors, issued) WITH ORDINALITY AS wanted (project, external_id, actor, issued_at, place)
+    ), made AS (
+        INSERT INTO subscribers (project, external_id, created_by, tokens_valid_after)
+        SELECT project, external_id, actor, gone_at FROM unknown WHERE gone_at IS NULL OR issued_at IS NULL OR issued_at >= gone_at ORDER BY place
+        ON CONFLICT (project, external_id) WHERE deleted_at IS NULL DO NOTHING
+        RETURNING project, external_id, id, tokens_valid_after
+    )
+    SELECT * FROM made UNION ALL SELECT project, external_id, NULL, gone_at FROM unknown WHERE issued_at < gone_at;
+END $$;
+
 CREATE TABLE topics (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     project int NOT NULL REFERENCES projects,
