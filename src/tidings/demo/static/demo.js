@@ -103,7 +103,7 @@ function newSentRow(one) {
   part("retract").setAttribute("aria-label", `Retract “${one.title}”`);
   part("retract").addEventListener("click", () => onRetract(one));
   $("sent").prepend(row);
-  while ($("sent").childElementCount > 5) $("sent").lastElementChild.remove();
+  while ($("sent").childElementCount > 4) $("sent").lastElementChild.remove();
   $("sent-empty").hidden = true;
   return row;
 }
