@@ -24,6 +24,7 @@ from tidings.notifications import inbox_routes
 from tidings.notifications import routes as notification_routes
 from tidings.notifications.publish import PublishDoor
 from tidings.openapi import complete, openapi_config
+from tidings.platform.ids import rise_above
 from tidings.platform.postgres import Database, open_database
 from tidings.platform.problems import HANDLERS
 from tidings.platform.redis import open_redis
@@ -68,6 +69,9 @@ async def open_process(settings: Settings) -> Process:
     assert settings.database_url is not None
     assert settings.redis_url is not None
     database = await database_when_there(settings.database_url, settings.database_pool)
+    newest = await database.system.fetchval("SELECT id FROM notifications ORDER BY id DESC LIMIT 1")
+    if newest is not None:
+        rise_above(newest)
     redis = open_redis(settings.redis_url)
     access = AccessCache(database, settings)
     edge = StreamEdge(database, settings, access)

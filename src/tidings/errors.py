@@ -96,7 +96,7 @@ class TooMany(Rejected):
 class Unavailable(TidingsError):
     """Ours, and passing; nothing was accepted. retry_after: whole seconds."""
 
-    status, code, title = 503, "unavailable", "Not possible just now; nothing was accepted"
+    status, code, title = 503, "unavailable", "Not possible just now"
 
     def __init__(self, detail: str, retry_after: int = 1, **extra: object) -> None:
         super().__init__(detail, **extra)

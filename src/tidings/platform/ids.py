@@ -21,6 +21,16 @@ def uuid7() -> UUID:
     return UUID(int=(tick >> 12) << 80 | 7 << 76 | (tick & 0xFFF) << 64 | 2 << 62 | random)
 
 
+def rise_above(newest: UUID) -> None:
+    """Ids of this process come after that one, though its clock was set back while it was down."""
+    global _last
+    _last = max(_last, tick_of(newest))
+
+
+def tick_of(identity: UUID) -> int:
+    return (identity.int >> 80) << 12 | identity.int >> 64 & 0xFFF
+
+
 def random_id(prefix: str, length: int = 16) -> str:
     """As in `prj_7k2m…`: 16 characters carry 78 bits."""
     return prefix + "_" + "".join(secrets.choice(ALPHABET) for _ in range(length))
