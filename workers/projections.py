@@ -11,7 +11,7 @@ from tidings.events.wake import Waker
 from tidings.notifications.fanout import advance_one
 from tidings.notifications.sweep import expire_due, keep_house
 from tidings.platform.metrics import ERRORS
-from tidings.platform.postgres import open_pool
+from tidings.platform.postgres import NOT_YET, open_pool
 from tidings.platform.redis import open_redis
 from tidings.settings import Settings
 
@@ -38,7 +38,7 @@ async def pool_when_there(url: str) -> asyncpg.Pool:
     while True:
         try:
             return await open_pool(url, "tidings_worker", 4, "tidings projections")
-        except (OSError, TimeoutError, asyncpg.PostgresError):
+        except NOT_YET:
             await asyncio.sleep(AWAY_S)
 
 

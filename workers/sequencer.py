@@ -3,7 +3,7 @@
 import asyncio
 
 from tidings.events.sequencer import Sequencer
-from tidings.platform.postgres import open_pool
+from tidings.platform.postgres import NOT_YET, open_pool
 from tidings.platform.redis import open_redis
 from tidings.settings import Settings
 
@@ -24,5 +24,5 @@ async def shards_of(database_url: str) -> list[int]:
         try:
             async with await open_pool(database_url, "tidings_worker", 1, "tidings sequencer start") as pool:
                 return [row[0] for row in await pool.fetch("SELECT shard FROM shards ORDER BY shard")]
-        except (OSError, TimeoutError):
+        except NOT_YET:
             await asyncio.sleep(1)

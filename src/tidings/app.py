@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any, Literal
 
-import asyncpg
 import msgspec
 from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
@@ -25,7 +24,7 @@ from tidings.notifications import routes as notification_routes
 from tidings.notifications.publish import PublishDoor
 from tidings.openapi import complete, openapi_config
 from tidings.platform.ids import rise_above
-from tidings.platform.postgres import Database, open_database
+from tidings.platform.postgres import NOT_YET, Database, open_database
 from tidings.platform.problems import HANDLERS
 from tidings.platform.redis import open_redis
 from tidings.recipients import routes as recipient_routes
@@ -86,7 +85,7 @@ async def database_when_there(url: str, size: int) -> Database:
     while True:
         try:
             return await open_database(url, tenant_size=size, name="tidings api")
-        except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
+        except NOT_YET as error:
             if not told:
                 logger.warning("PostgreSQL cannot be reached ({}); waiting for it", error)
             told = True
@@ -114,6 +113,8 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
         request_max_body_size=MOST_BODY_BYTES,
         state=State({"tidings": process}),
         debug=False,
+        # Litestar would put a handler of its own on the root logger; ours stand in platform/logging.py.
+        logging_config=None,
     )
     complete(app.openapi_schema)
     return app

@@ -6,12 +6,11 @@ Degraded is not down: without Redis everything accepted is still kept and still 
 import asyncio
 from typing import Any, Literal
 
-import asyncpg
 import msgspec
 from litestar import Response, Router, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from tidings.platform.postgres import Database
+from tidings.platform.postgres import POSTGRES_AWAY, Database
 from tidings.stream.edge import StreamEdge
 
 State = Literal["ok", "degraded", "draining", "down"]
@@ -65,7 +64,7 @@ async def postgres_checks(database: Database) -> dict[str, Check]:
     try:
         async with asyncio.timeout(TIMEOUT_S):
             leaderless = await database.system.fetchval(LEADERLESS)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except POSTGRES_AWAY as error:
         return {"postgresql": Check("down", f"PostgreSQL cannot be asked: {type(error).__name__}")}
     if leaderless is None:
         return {"postgresql": Check("ok"), "sequencer": Check("ok")}

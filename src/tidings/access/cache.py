@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, TypeVar
 
-import asyncpg
 import msgspec
 from loguru import logger
 
@@ -25,7 +24,7 @@ from tidings.access.signing import Signer, current_signer
 from tidings.access.tokens import Claims, VerifyingKey, check_life, kid_of, mint, refused, verify
 from tidings.events.entry import LogEvent
 from tidings.platform.gather import Gather
-from tidings.platform.postgres import Database
+from tidings.platform.postgres import POSTGRES_AWAY, Database
 from tidings.platform.secrets import load_secret
 from tidings.settings import Settings
 
@@ -76,7 +75,7 @@ class AccessCache:
         if self.task is not None:
             self.task.cancel()
             await asyncio.gather(self.task, return_exceptions=True)
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        with suppress(*POSTGRES_AWAY):
             await self.flush()
 
     # API keys
@@ -219,7 +218,7 @@ class AccessCache:
             await asyncio.sleep(FLUSH_EVERY_S)
             try:
                 await self.flush()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except POSTGRES_AWAY as error:
                 logger.warning("when keys were last used could not be written, it is tried again: {}", error)
 
     async def flush(self) -> None:

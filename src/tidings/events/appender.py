@@ -14,6 +14,7 @@ from tidings.events.entry import LogEvent
 from tidings.events.lease import Lease
 from tidings.events.live import StreamLost, append_live, last_position, stream_key
 from tidings.events.log import heads, read_after
+from tidings.platform.postgres import POSTGRES_AWAY
 from tidings.platform.redis import REDIS_AWAY
 
 BATCH = 500
@@ -54,7 +55,7 @@ class Appender:
                 self.note_back()
             except StreamLost:
                 self.appended = -1
-            except (*REDIS_AWAY, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (*REDIS_AWAY, *POSTGRES_AWAY) as error:
                 self.appended = -1
                 self.note_away(error)
                 await asyncio.sleep(backoff)

@@ -13,6 +13,7 @@ from tidings.events.appender import Appender, StreamAhead
 from tidings.events.lease import Lease, give_up_lease, renew_epoch, renew_lease, take_lease
 from tidings.events.sequence import sequence
 from tidings.platform.metrics import EVENTS_SEQUENCED, SEQUENCER_LAG, SEQUENCER_LEADS
+from tidings.platform.postgres import POSTGRES_AWAY
 from tidings.platform.redis import REDIS_AWAY, WAKE_CHANNEL
 
 BATCH = 1000
@@ -74,7 +75,7 @@ class Sequencer:
                     await self.compete(connection, shard)
                 finally:
                     connection.terminate()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except POSTGRES_AWAY as error:
                 if not troubled:
                     logger.warning("shard {}: PostgreSQL is away ({}); trying again", shard, type(error).__name__)
                 troubled = True
@@ -112,7 +113,7 @@ class Sequencer:
             except StreamAhead as reason:
                 await renew_epoch(connection, lease, str(reason))
             except asyncio.CancelledError:
-                with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                with contextlib.suppress(*POSTGRES_AWAY):
                     await give_up_lease(connection, lease)
                 raise
             finally:

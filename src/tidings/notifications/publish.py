@@ -22,7 +22,7 @@ from tidings.notifications.store import Prepared, prepare, store
 from tidings.notifications.structs import Accepted
 from tidings.platform.gather import Gather
 from tidings.platform.metrics import PUBLISH_BATCH, PUBLISH_LATENCY, PUBLISH_REFUSED, PUBLISHED
-from tidings.platform.postgres import Connection, Database, tenant_transaction
+from tidings.platform.postgres import CONNECTION_LOST, Connection, Database, tenant_transaction
 
 # Publishes gathered into one transaction: enough to share its cost, few enough to keep it in the tens of milliseconds.
 MOST_TOGETHER = 200
@@ -96,7 +96,7 @@ class PublishDoor:
         PUBLISH_BATCH.observe(len(requests))
         try:
             answers = await self.commit_together(requests)
-        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as error:
+        except CONNECTION_LOST as error:
             unavailable = Unavailable(UNKNOWN_OUTCOME)
             unavailable.__cause__ = error
             return dict.fromkeys(requests, unavailable)

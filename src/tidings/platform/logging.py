@@ -19,7 +19,14 @@ SECRETS = (
 )
 
 # Libraries that tell more than anyone wants to read, once a request or once a connection.
-QUIET = {"uvicorn": logging.WARNING, "uvicorn.access": logging.CRITICAL, "asyncio": logging.WARNING, "aiohttp": logging.WARNING}
+QUIET = {
+    "uvicorn": logging.WARNING,
+    "uvicorn.access": logging.CRITICAL,
+    "asyncio": logging.WARNING,
+    "aiohttp": logging.WARNING,
+    # Its pools tell of each failed connection with a traceback, every second while PostgreSQL is away. Whoever asks them tells it once.
+    "asyncpg": logging.CRITICAL,
+}
 
 
 def configure_logging(settings: Settings, process: str, *, prefixed: bool = False) -> None:

@@ -12,6 +12,21 @@ from weakref import WeakKeyDictionary
 import asyncpg
 from piccolo.engine.postgres import PostgresEngine, PostgresTransaction
 
+# What a statement may raise while PostgreSQL is away, starts, stops or restarts. InternalClientError is no fault of asyncpg's here: it is
+# what a connection raises that is used between the server's last words (FATAL) and the end of its socket.
+CONNECTION_LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
+POSTGRES_AWAY = (*CONNECTION_LOST, asyncpg.PostgresError)
+# What connecting may meet that passes by itself; a wrong password or a missing database does not.
+NOT_YET = (*CONNECTION_LOST, asyncpg.CannotConnectNowError, asyncpg.InsufficientResourcesError)
+
 # asyncpg brings no types. A connection of a pool, or one of its own.
 Connection: TypeAlias = Any
 

@@ -172,6 +172,7 @@ HANDLERS: dict[Any, Any] = {
     HTTPException: on_http_exception,
     asyncpg.PostgresError: on_postgres_error,
     asyncpg.InterfaceError: on_postgres_away,
+    asyncpg.InternalClientError: on_postgres_away,  # see platform/postgres.py
     OSError: on_postgres_away,
     TimeoutError: on_postgres_away,
     Exception: on_unforeseen,

@@ -15,14 +15,14 @@ from tidings.events.cursor import Cursor
 from tidings.events.entry import LogEvent
 from tidings.platform.gather import Gather
 from tidings.platform.ids import random_id
-from tidings.platform.postgres import Database
+from tidings.platform.postgres import POSTGRES_AWAY, Database
 from tidings.platform.redis import open_redis
 from tidings.settings import Settings
 from tidings.stream.admission import Admission
 from tidings.stream.connection import Connection
 from tidings.stream.control import take_control
 from tidings.stream.drain import drain
-from tidings.stream.follower import POSTGRES_AWAY, Follower, heads_of
+from tidings.stream.follower import Follower, heads_of
 from tidings.stream.frames import jittered_retry
 from tidings.stream.hub import Hub
 from tidings.stream.memberships import Loaded, load_memberships

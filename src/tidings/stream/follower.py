@@ -11,14 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import asyncpg
 from loguru import logger
 
 from tidings.events.cursor import Cursor
 from tidings.events.entry import LogEvent, unpack
 from tidings.events.live import FIELD, stream_key
 from tidings.events.log import read_after
-from tidings.platform.postgres import Database
+from tidings.platform.postgres import POSTGRES_AWAY, Database
 from tidings.platform.redis import REDIS_AWAY, open_redis
 from tidings.settings import Settings
 from tidings.stream.preload import preload
@@ -30,7 +29,6 @@ POLL_S = 0.25
 # PostgreSQL may be ahead of the stream for as long as an XADD takes; for longer, the stream has lost something.
 GRACE_S = 0.3
 LONGEST_BACKOFF_S = 1.0
-POSTGRES_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 POLL = """
 SELECT shard, epoch, head, (SELECT count(*) FROM (SELECT FROM outbox o WHERE o.shard = s.shard LIMIT $1) AS waiting) AS backlog
