@@ -180,7 +180,7 @@ class Deployment:
     """environ: further settings. postgres: options of PostgreSQL."""
 
     def __init__(
-        self, state: Path, *, apis: int = 1, sequencers: int = 1, environ: Mapping[str, str] = {}, postgres: Mapping[str, str] = {}  # noqa: B006
+        self, state: Path, *, apis: int = 1, sequencers: int = 1, environ: Mapping[str, str] = {}, postgres: Mapping[str, str] = {}
     ) -> None:
         self.state = make_state(state)
         self.environ = environ

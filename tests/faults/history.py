@@ -137,7 +137,11 @@ class History:
 
     def slowest(self, since: float) -> float:
         """Seconds from an answer to the last client's receipt, of what was answered after a moment."""
-        answered = {publish.mark: publish.answered_at for publish in self.publishes if publish.answered_at is not None and publish.answered_at >= since}
+        answered = {
+            publish.mark: publish.answered_at
+            for publish in self.publishes
+            if publish.answered_at is not None and publish.answered_at >= since
+        }
         return max((r.at - answered[r.mark] for client in self.clients for r in client.receipts if r.mark in answered), default=0.0)
 
     def clients_by_subscriber(self) -> defaultdict[str, list[Client]]:
@@ -149,7 +153,15 @@ class History:
     def faults(self) -> list[Fault]:
         """Everything that broke a rule, after the clients have caught up."""
         by_mark = {publish.mark: publish for publish in self.publishes}
-        return [*lost(self), *twice(self), *torn(self), *falling(self), *swapped(self, by_mark), *disagreeing(self), *strange(self, by_mark)]
+        return [
+            *lost(self),
+            *twice(self),
+            *torn(self),
+            *falling(self),
+            *swapped(self, by_mark),
+            *disagreeing(self),
+            *strange(self, by_mark),
+        ]
 
 
 def summary(faults: Iterable[Fault]) -> dict[str, int]:
@@ -209,7 +221,10 @@ def falling(history: History) -> Iterator[Fault]:
                 if not is_reset:
                     yield Fault("falling", f"{client.subscriber}: {after.place.epoch} followed {before.place.epoch} without a reset")
             elif after.place.position <= before.place.position and not is_reset:
-                yield Fault("falling", f"{client.subscriber}: {after.place} after {before.place} (connections {before.connection}, {after.connection})")
+                yield Fault(
+                    "falling",
+                    f"{client.subscriber}: {after.place} after {before.place} (connections {before.connection}, {after.connection})",
+                )
 
 
 def swapped(history: History, by_mark: dict[str, Publish]) -> Iterator[Fault]:

@@ -53,7 +53,13 @@ async def open_stream(base: str, token: str, cursor: str | None, *headers: str) 
     place = urlsplit(base)
     reader, writer = await asyncio.wait_for(asyncio.open_connection(place.hostname, place.port, limit=4 * 1024 * 1024), 5)
     try:
-        lines = ["GET /v1/stream HTTP/1.1", f"Host: {place.netloc}", f"Authorization: Bearer {token}", "Accept: text/event-stream", *headers]
+        lines = [
+            "GET /v1/stream HTTP/1.1",
+            f"Host: {place.netloc}",
+            f"Authorization: Bearer {token}",
+            "Accept: text/event-stream",
+            *headers,
+        ]
         if cursor is not None:
             lines.append(f"Last-Event-ID: {cursor}")
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())

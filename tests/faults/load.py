@@ -194,7 +194,9 @@ class Load:
         except (Refusal, *BROKEN) as error:
             return [f"{name}'s inbox cannot be read: {error}"]
         ids = [identity for identity, _ in items]
-        accepted = {publish.id: publish.mark for publish in self.history.publishes if publish.outcome == "accepted" and name in publish.audience}
+        accepted = {
+            publish.id: publish.mark for publish in self.history.publishes if publish.outcome == "accepted" and name in publish.audience
+        }
         lacking = accepted.keys() - ids
         repeated = len(ids) - len(set(ids))
         marks = [mark for _, mark in items]
@@ -206,9 +208,11 @@ class Load:
 
     def told(self) -> str:
         history = self.history
+        outcomes = ", ".join(f"{history.count(outcome)} {outcome}" for outcome in ("accepted", "unknown", "refused"))
+        attempts = sum(publish.attempts for publish in history.publishes)
+        connections = sum(client.connections for client in history.clients)
+        resets = sum(len(client.resets) for client in history.clients)
         return (
-            f"seed {self.seed}: {len(history.publishes)} publishes ({history.count('accepted')} accepted, {history.count('unknown')} unknown, "
-            f"{history.count('refused')} refused; {sum(publish.attempts for publish in history.publishes)} attempts), {history.received} deliveries, "
-            f"{history.repeats} repeats, {sum(client.connections for client in history.clients)} connections, "
-            f"{sum(len(client.resets) for client in history.clients)} resets, answers {self.statuses}"
+            f"seed {self.seed}: {len(history.publishes)} publishes ({outcomes}; {attempts} attempts), {history.received} deliveries, "
+            f"{history.repeats} repeats, {connections} connections, {resets} resets, answers {self.statuses}"
         )

@@ -23,16 +23,18 @@ async def test_random_kills_lose_nothing_repeat_nothing_and_keep_the_order(
         with capsys.disabled():
             os.write(2, f"\nchaos {text}".encode())
 
-    async with Deployment(tmp_path / "state", apis=2, sequencers=2) as deployment:
-        async with Load(deployment.bases, await deployment.new_project(), seed=seed) as load:
-            began = time.monotonic()
-            chaos = await wreak(deployment, load, seed, SECONDS, tell)
-            faults = load.history.faults()
-            assert not faults, (seed, summary(faults), faults[:20])
-            assert await load.inbox_faults() == []
-            assert load.surprises == []
-            # A repeat would need a client that got an event and forgot it: there is none.
-            assert load.history.repeats <= load.history.received * 0.001
-            assert load.history.count("accepted") > 100 * SECONDS, (load.told(), time.monotonic() - began)
-            assert chaos.deaths == []
-            assert sum(chaos.kills.values()) > SECONDS / 6
+    async with (
+        Deployment(tmp_path / "state", apis=2, sequencers=2) as deployment,
+        Load(deployment.bases, await deployment.new_project(), seed=seed) as load,
+    ):
+        began = time.monotonic()
+        chaos = await wreak(deployment, load, seed, SECONDS, tell)
+        faults = load.history.faults()
+        assert not faults, (seed, summary(faults), faults[:20])
+        assert await load.inbox_faults() == []
+        assert load.surprises == []
+        # A repeat would need a client that got an event and forgot it: there is none.
+        assert load.history.repeats <= load.history.received * 0.001
+        assert load.history.count("accepted") > 100 * SECONDS, (load.told(), time.monotonic() - began)
+        assert chaos.deaths == []
+        assert sum(chaos.kills.values()) > SECONDS / 6
