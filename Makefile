@@ -21,14 +21,14 @@ help:
 
 # The environment. `make run` needs the smaller lock only; a development environment holds that too.
 $(VENV)/.made:
-	@scripts/make-venv $(VENV)
+	@.ci/make-venv $(VENV)
 
 $(VENV)/.runs: $(VENV)/.made requirements.lock pyproject.toml
-	@if [ ! $(VENV)/.develops -nt requirements-dev.lock ]; then scripts/install $(VENV) requirements.lock; fi
+	@if [ ! $(VENV)/.develops -nt requirements-dev.lock ]; then .ci/install $(VENV) requirements.lock; fi
 	@touch $@
 
 $(VENV)/.develops: $(VENV)/.made requirements-dev.lock pyproject.toml
-	@scripts/install $(VENV) requirements-dev.lock
+	@.ci/install $(VENV) requirements-dev.lock
 	@touch $@ $(VENV)/.runs
 
 setup: $(VENV)/.develops
@@ -51,7 +51,7 @@ fmt: setup
 
 # The locks hold every hash and no address of any registry: the machine's own settings say where packages come from.
 lock: setup
-	@scripts/lock $(BIN)/uv
+	@.ci/lock $(BIN)/uv
 
 clean:
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -21,7 +21,7 @@ class Demo(msgspec.Struct):
     base_url: str
     api_key: str
     project: str
-    subscriber: str = "alice"
+    subscriber: str = "ana"
 
 
 def read_demo(settings: Settings) -> Demo | None:
