@@ -99,7 +99,9 @@ async def api_in_process(database: Database, state_dir: Path) -> AsyncIterator[A
     load_secret(settings)
     access = AccessCache(database, settings)
     tenant, secret = await create_project(database, "test", SHARDS)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app_of(database, access), raise_app_exceptions=False), base_url="http://x") as client:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app_of(database, access), raise_app_exceptions=False), base_url="http://x"
+    ) as client:
         yield Api(client, database, settings, access, tenant, secret)
     await access.stop()
 

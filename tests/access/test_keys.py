@@ -200,7 +200,9 @@ async def test_keys_are_listed_page_by_page(api: Api) -> None:
     assert len(paged) == 7
 
 
-@pytest.mark.parametrize("url", ["/v1/topics?api_key=tdk_x", "/v1/topics?token=abc", "/v1/topics?limit=1&ACCESS_TOKEN=x", "/v1/topics?q=tdk_abc"])
+@pytest.mark.parametrize(
+    "url", ["/v1/topics?api_key=tdk_x", "/v1/topics?token=abc", "/v1/topics?limit=1&ACCESS_TOKEN=x", "/v1/topics?q=tdk_abc"]
+)
 async def test_a_long_lived_credential_in_the_url_is_refused_with_an_explanation(api: Api, url: str) -> None:
     answer = await api("GET", url)
     assert answer.status_code == 400

@@ -39,7 +39,9 @@ async def test_what_the_api_role_reads_has_a_tenant_or_is_shared_on_purpose(data
 
 async def test_a_query_as_another_project_returns_nothing(api: Api) -> None:
     await fill(api)
-    stranger = await api.database.system.fetchval("INSERT INTO projects (key, name, shard) VALUES (md5(random()::text), 'stranger', 0) RETURNING id")
+    stranger = await api.database.system.fetchval(
+        "INSERT INTO projects (key, name, shard) VALUES (md5(random()::text), 'stranger', 0) RETURNING id"
+    )
     filled = 0
     for table in await api.database.system.fetch(TENANT_TABLES):
         if not table["readable"]:
@@ -72,10 +74,15 @@ async def test_an_unset_tenant_sees_nothing(api: Api) -> None:
 async def test_rows_cannot_be_written_into_another_project(api: Api) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         async with tenant_transaction(api.database, api.tenant.id) as connection:
-            await connection.execute("INSERT INTO subscribers (project, external_id, created_by) VALUES ($1, 'mallory', 'x')", api.tenant.id + 1)
+            await connection.execute(
+                "INSERT INTO subscribers (project, external_id, created_by) VALUES ($1, 'mallory', 'x')", api.tenant.id + 1
+            )
 
 
-@pytest.mark.parametrize("statement", ["INSERT INTO events SELECT * FROM events", "DELETE FROM events", "UPDATE outbox SET data = '{}'", "SELECT * FROM signing_keys"])
+@pytest.mark.parametrize(
+    "statement",
+    ["INSERT INTO events SELECT * FROM events", "DELETE FROM events", "UPDATE outbox SET data = '{}'", "SELECT * FROM signing_keys"],
+)
 async def test_the_api_role_changes_no_history_and_reads_no_signing_key(api: Api, statement: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         async with tenant_transaction(api.database, api.tenant.id) as connection:

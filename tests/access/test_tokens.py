@@ -211,7 +211,14 @@ async def test_what_is_no_ed25519_public_key_is_refused(api: Api) -> None:
     rsa = generate_private_key(65537, 2048).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     secret = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     x = base64.urlsafe_b64encode(private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
-    for given in (rsa, secret, "x" * 50, "-----BEGIN PUBLIC KEY-----" + "x" * 60, {"kty": "OKP", "crv": "Ed25519", "x": x, "d": x}, {"kty": "RSA"}):
+    for given in (
+        rsa,
+        secret,
+        "x" * 50,
+        "-----BEGIN PUBLIC KEY-----" + "x" * 60,
+        {"kty": "OKP", "crv": "Ed25519", "x": x, "d": x},
+        {"kty": "RSA"},
+    ):
         answer = await api("POST", "/v1/public-keys", {"name": "backend", "public_key": given})
         assert answer.status_code == 422, given
         assert answer.json()["field"].startswith("public_key") or "kty" in answer.json()["field"]

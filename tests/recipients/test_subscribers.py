@@ -202,7 +202,8 @@ async def test_a_deleted_subscriber_leaves_nothing_but_a_tombstone(api: Api) -> 
 
 async def test_another_projects_people_are_not_found(api: Api) -> None:
     await api.database.system.execute(
-        "INSERT INTO subscribers (project, external_id, created_by) SELECT id, 'stranger', 'test' FROM projects WHERE id <> $1", api.tenant.id
+        "INSERT INTO subscribers (project, external_id, created_by) SELECT id, 'stranger', 'test' FROM projects WHERE id <> $1",
+        api.tenant.id,
     )
     assert (await api("GET", "/v1/subscribers/stranger")).status_code == 404
     assert (await api("PATCH", "/v1/subscribers/stranger", {})).status_code == 404

@@ -42,7 +42,10 @@ async def test_topic_and_people_are_created_when_someone_joins(api: Api) -> None
 async def test_a_call_is_one_change_with_one_event(api: Api) -> None:
     await api.ok("PUT", "/v1/topics/news/subscribers", {"add": ["alice", "bob"]})
     await api.outbox()
-    assert await api.ok("PUT", "/v1/topics/news/subscribers", {"add": ["alice", "charlie"], "remove": ["bob"]}) == {"added": 1, "removed": 1}
+    assert await api.ok("PUT", "/v1/topics/news/subscribers", {"add": ["alice", "charlie"], "remove": ["bob"]}) == {
+        "added": 1,
+        "removed": 1,
+    }
     [event] = await api.outbox()
     assert event.type == "topic.members"
     assert msgspec.json.decode(event.data) == {"topic": "news", "added": ["charlie"], "removed": ["bob"]}
@@ -122,7 +125,7 @@ async def test_people_deleted_while_they_join_are_no_members(api: Api) -> None:
             api.ok("PUT", f"/v1/topics/u{turn}/subscribers", {"add": ["alice"]}),
         )
     ghosts = await api.database.system.fetchval(
-        "SELECT count(*) FROM topic_members m JOIN subscribers s ON s.id = m.subscriber WHERE m.removed_by IS NULL AND s.deleted_at IS NOT NULL"
+        "SELECT count(*) FROM topic_members m JOIN subscribers s ON s.id = m.subscriber WHERE removed_by IS NULL AND deleted_at IS NOT NULL"
     )
     wrong = await api.database.system.fetchval(
         "SELECT count(*) FROM topics t WHERE members <> (SELECT count(*) FROM topic_members WHERE topic = t.id AND removed_by IS NULL)"
@@ -130,7 +133,7 @@ async def test_people_deleted_while_they_join_are_no_members(api: Api) -> None:
     assert (ghosts, wrong) == (0, 0)
 
 
-async def test_a_thousand_join_in_well_under_50_ms(api: Api) -> None:
+async def test_a_thousand_join_within_50_ms(api: Api) -> None:
     times = []
     for turn in range(5):
         wanted = MembersChange(add=[f"p{turn}-{number}" for number in range(1000)])
@@ -140,7 +143,7 @@ async def test_a_thousand_join_in_well_under_50_ms(api: Api) -> None:
             began = time.perf_counter()
             await change_members(connection, api.holder, "news", wanted)
             times.append(time.perf_counter() - began)
-    assert sorted(times)[2] < 0.15
+    assert min(times) < 0.05, times
 
 
 async def api_known(api: Api, names: list[str]) -> None:

@@ -39,8 +39,10 @@ def is_well_formed(secret: str) -> bool:
 def hash_of(secret: str) -> bytes:
     """All that is stored of it. Raises Unauthenticated for what cannot be a key, before anyone asks the database."""
     if not is_well_formed(secret):
+        length = RANDOM_LENGTH + CHECKSUM_LENGTH
         raise Unauthenticated(
-            f"This is no API key: one is {PREFIX} and {RANDOM_LENGTH + CHECKSUM_LENGTH} letters and digits, the last {CHECKSUM_LENGTH} a checksum."
+            f"This is no API key: one is {PREFIX} and {length} letters and digits, the last {CHECKSUM_LENGTH} a checksum.",
+            reason="malformed",
         )
     return keyed_hash("api-key", secret.encode())
 

@@ -21,7 +21,10 @@ PURPOSE = "signing-key"
 VERIFIES_AFTER_RETIREMENT = timedelta(minutes=20)
 ROTATE_AFTER = timedelta(days=90)
 LOCK = "SELECT pg_advisory_xact_lock(7463726401)"
-NEWEST = "SELECT kid, sealed_private_key, created_at < now() - $1::interval AS is_old FROM signing_keys WHERE retired_at IS NULL ORDER BY created_at DESC, kid"
+NEWEST = """
+SELECT kid, sealed_private_key, created_at < now() - $1::interval AS is_old
+FROM signing_keys WHERE retired_at IS NULL ORDER BY created_at DESC, kid
+"""
 PUBLISHED = (
     "SELECT kid, public_key FROM signing_keys WHERE retired_at IS NULL OR retired_at > now() - $1::interval ORDER BY created_at DESC, kid"
 )

@@ -130,7 +130,7 @@ def check_life(claims: Claims, now: float) -> None:
     if max(claims.iat, claims.nbf or 0) > now + LEEWAY_S:
         raise refused(
             "not_yet_valid",
-            f"The token was issued in the future (iat or nbf is more than {LEEWAY_S} s ahead): check the clock of the server that signed it.",
+            f"The token is of the future (iat or nbf is more than {LEEWAY_S} s ahead): check the clock of the server that signed it.",
         )
 
 

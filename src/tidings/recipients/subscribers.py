@@ -19,22 +19,29 @@ from tidings.recipients.structs import MAX_ATTRIBUTES_BYTES, BulkDone, NamedSubs
 from tidings.recipients.tables import Subscriber
 
 COLUMNS = "external_id, email, phone, name, locale, timezone, attributes::text AS attributes, created_at, updated_at"
+# The tombstones are read once, not once a person, whatever the plan.
 UPSERT = f"""
 INSERT INTO subscribers (project, external_id, email, phone, name, locale, timezone, attributes, created_by, tokens_valid_after)
-SELECT $1, new.*, $2, (
-    SELECT max(gone.deleted_at) FROM subscribers AS gone
-    WHERE gone.project = $1 AND gone.external_id = new.external_id AND gone.deleted_at IS NOT NULL
-)
+SELECT $1, new.*, $2, gone.at
 FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::jsonb[])
      AS new (external_id, email, phone, name, locale, timezone, attributes)
-ON CONFLICT (project, external_id) WHERE deleted_at IS NULL DO UPDATE SET email = excluded.email, phone = excluded.phone, name = excluded.name,
-    locale = excluded.locale, timezone = excluded.timezone, attributes = excluded.attributes, updated_at = now()
+LEFT JOIN (
+    SELECT external_id, max(deleted_at) AS at FROM subscribers
+    WHERE project = $1 AND external_id = ANY ($3) AND deleted_at IS NOT NULL GROUP BY external_id
+) AS gone ON gone.external_id = new.external_id
+ORDER BY new.external_id COLLATE "C"
+ON CONFLICT (project, external_id) WHERE deleted_at IS NULL DO UPDATE SET
+    email = excluded.email, phone = excluded.phone, name = excluded.name, locale = excluded.locale, timezone = excluded.timezone,
+    attributes = excluded.attributes, updated_at = now()
 RETURNING id, xmax = 0 AS is_new, {COLUMNS}
 """
 LOCK = f"SELECT id, {COLUMNS} FROM subscribers WHERE project = $1 AND external_id = $2 AND deleted_at IS NULL FOR UPDATE"
 UPDATE = f"""
 UPDATE subscribers SET email = $3, phone = $4, name = $5, locale = $6, timezone = $7, attributes = $8::jsonb, updated_at = now()
 WHERE project = $1 AND id = $2 RETURNING {COLUMNS}
+"""
+LOCK_TOPICS = """
+SELECT id FROM topics WHERE id IN (SELECT topic FROM topic_members WHERE subscriber = $1 AND removed_by IS NULL) ORDER BY id FOR UPDATE
 """
 LEAVE_ALL = """
 WITH change AS (INSERT INTO topic_changes (project) SELECT $1 WHERE cardinality($3::bigint[]) > 0 RETURNING id),
@@ -161,10 +168,7 @@ async def delete_subscriber(connection: Connection, holder: KeyHolder, external_
     )
     if inner is None:
         raise unknown(external_id)
-    topics = await connection.fetch(
-        "SELECT id FROM topics WHERE id IN (SELECT topic FROM topic_members WHERE subscriber = $1 AND removed_by IS NULL) ORDER BY id FOR UPDATE",
-        inner,
-    )
+    topics = await connection.fetch(LOCK_TOPICS, inner)
     await connection.execute(
         """UPDATE subscribers SET deleted_at = clock_timestamp(), updated_at = now(), tokens_valid_after = clock_timestamp(),
         email = NULL, phone = NULL, name = NULL, locale = NULL, timezone = NULL, attributes = '{}' WHERE id = $1""",
