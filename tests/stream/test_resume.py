@@ -186,3 +186,15 @@ async def test_another_history_ends_streams_with_a_reset(ground: Ground, stack: 
     assert told.id.startswith("newepoch.")
     await house.publish("in the new one", "alice")
     assert await (await house.listen("alice", told.id)).titles(1) == ["in the new one"]
+
+
+async def test_an_event_that_cannot_be_read_holds_up_nobody(house: House) -> None:
+    alice = await house.listen("alice")
+
+    await house.append("topic.members", {}, internal={"topic": "no number"})
+    await house.append("inbox.read", {"counts": []}, recipients=[await house.inner("alice")])
+    await house.append("subscriber.tokens_revoked", {"valid_after": "never"}, recipients=[await house.inner("bob")])
+    await house.publish("after", "alice")
+
+    titles = [told.data.get("title") for told in [await alice.next() for _ in range(3)] if isinstance(told.data, dict)]
+    assert titles[-1] == "after"

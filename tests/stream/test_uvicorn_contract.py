@@ -103,12 +103,16 @@ async def test_a_detached_connection_is_forgotten_and_its_parts_are_freed(paused
     assert [reference() for reference in freed] == [None, None]
 
 
-async def test_a_client_that_left_is_not_handed_over() -> None:
+@pytest.mark.parametrize("noticed", [True, False])
+async def test_a_client_that_left_is_not_handed_over(noticed: bool, caplog: pytest.LogCaptureFixture) -> None:
     wire, state = Wire(), ServerState()
     handed: list[bool] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        protocol.connection_lost(None)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+        if noticed:
+            protocol.connection_lost(None)
+        wire.close()
         handed.append(scope["extensions"][EXTENSION](Successor()))
 
     config = uvicorn.Config(app, access_log=False, ws="none", lifespan="off", log_config=None)
@@ -119,3 +123,4 @@ async def test_a_client_that_left_is_not_handed_over() -> None:
         await asyncio.sleep(0)
 
     assert handed == [False]
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -72,7 +72,12 @@ class Follower:
     async def poll_for_ever(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
-            await self.try_poll()
+            try:
+                await self.try_poll()
+            except Exception:
+                # Whatever it was, without this loop nothing fills holes and no new history is noticed.
+                logger.exception("PostgreSQL could not be followed; trying again")
+                await asyncio.sleep(1)
 
     async def try_poll(self) -> bool:
         try:

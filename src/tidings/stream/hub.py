@@ -9,6 +9,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 
+import msgspec
+from loguru import logger
+
 from tidings.events.entry import LogEvent
 from tidings.platform.metrics import EVENTS_STREAMED, STREAM_LAG, STREAMS
 from tidings.stream.connection import Connection
@@ -129,7 +132,7 @@ class Hub:
         parcel = Parcel()
         written = 0
         for event in events:
-            frame = frame_of(event, shard.epoch)
+            frame = readable_frame(event, shard.epoch)
             shard.window.add(event, frame)
             shard.position = event.position
             if not frame:
@@ -137,8 +140,7 @@ class Hub:
                 written += self.gather(pending, parcel)
                 parcel = Parcel()
                 flush(pending)
-                for take in self.control:
-                    take(event)
+                self.take_control(event)
                 continue
             # Neighbours with the same audience travel as one piece: a burst to a topic costs one loop over it.
             if parcel.events and not same_audience(parcel.events[-1], event):
@@ -209,6 +211,14 @@ class Hub:
                 found.append(held)
         return found
 
+    def take_control(self, event: LogEvent) -> None:
+        for take in self.control:
+            try:
+                take(event)
+            except Exception:
+                # One event that cannot be read must not hold up the log for everyone.
+                logger.exception("event {} of type {} could not be acted on", event.position, event.type)
+
     def end_history(self, shard: Shard, last_words: Callable[[], bytes]) -> None:
         """Another history has begun: every stream of the shard is told and ends, because who listens to what is to be read again."""
         for connection in self.everyone():
@@ -223,6 +233,14 @@ class Hub:
             if now - connection.paused_at > LONGEST_PAUSE_S:
                 connection.abort("slow")
         self.wheel.tick(int(time.time()))
+
+
+def readable_frame(event: LogEvent, epoch: str) -> bytes:
+    try:
+        return frame_of(event, epoch)
+    except (msgspec.MsgspecError, ValueError):
+        logger.exception("event {} of type {} cannot be shown", event.position, event.type)
+        return b""
 
 
 def same_audience(one: LogEvent, other: LogEvent) -> bool:

@@ -33,7 +33,10 @@ class Detach:
         """After the head was sent: hand the socket over. False when the client has gone already."""
         protocol, cycle = self.protocol, self.cycle
         self.protocol = self.cycle = None
-        if protocol is None or cycle is None or cycle.disconnected or protocol.transport.is_closing():
+        if protocol is None or cycle is None or cycle.disconnected:
+            return False
+        if protocol.transport.is_closing():
+            cycle.response_complete = True  # nobody is there to complete it for, and that is no error
             return False
         protocol.hand_over(cycle, successor)
         return True
