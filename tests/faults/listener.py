@@ -24,11 +24,12 @@ BROKEN = (OSError, TimeoutError, asyncio.IncompleteReadError, aiohttp.ClientErro
 
 
 class Event(NamedTuple):
-    """id: the cursor; None where the event carries none."""
+    """id: the cursor; None where the event carries none.   retry: milliseconds, where it says so."""
 
     name: str
     id: str | None
     data: Any
+    retry: int | None = None
 
 
 class Refusal(Exception):
@@ -45,7 +46,13 @@ def event_of(block: bytes) -> Event | None:
     if b"data" not in fields:
         return None
     identity = fields.get(b"id")
-    return Event(fields.get(b"event", b"message").decode(), identity.decode() if identity else None, json.loads(fields[b"data"]))
+    retry = fields.get(b"retry")
+    return Event(
+        fields.get(b"event", b"message").decode(),
+        identity.decode() if identity else None,
+        json.loads(fields[b"data"]),
+        int(retry) if retry else None,
+    )
 
 
 async def open_stream(base: str, token: str, cursor: str | None, *headers: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -117,7 +124,7 @@ class Token:
 class Listener:
     """client: where it writes down what it received.   ready: set while a stream is open.
 
-    ends: how its connections ended, for the summary.   kept: the newest event of each name.
+    kept: the newest event of each name, and when it came.   refusals: of streams that were not opened.
     """
 
     def __init__(self, client: Client, token: Token, bases: Bases, http: aiohttp.ClientSession, rng: random.Random) -> None:
@@ -129,7 +136,7 @@ class Listener:
         self.cursor: str | None = None
         self.ready = asyncio.Event()
         self.base = ""
-        self.kept: dict[str, Event] = {}
+        self.kept: dict[str, tuple[Event, float]] = {}
         self.refusals: list[str] = []
         self.writer: asyncio.StreamWriter | None = None
 
@@ -162,12 +169,13 @@ class Listener:
             self.writer.close()
 
     async def take(self, event: Event) -> None:
-        self.kept[event.name] = event
+        now = asyncio.get_running_loop().time()
+        self.kept[event.name] = (event, now)
         if event.name == "ready":
             self.ready.set()
         elif event.name == "notification":
             assert event.id is not None
-            self.client.receive(event.data["id"], event.data["data"]["mark"], event.id, asyncio.get_running_loop().time())
+            self.client.receive(event.data["id"], event.data["data"]["mark"], event.id, now)
         elif event.name == "reset":
             self.client.reset()
             await self.read_inbox()

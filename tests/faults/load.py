@@ -102,8 +102,8 @@ class Load:
         self.statuses: dict[int, int] = {}
         self.surprises: list[str] = []
         self.is_stopping = self.gives_up = False
-        self.team = self.names[: len(self.names) // 2]
-        self.crowd = self.names[::4]
+        self.team = self.names[: min(10, len(self.names) // 2)]
+        self.crowd = self.names[:: max(4, len(self.names) // 10)]
 
     def someone(self, rng: random.Random) -> tuple[list[Any], Sequence[str]]:
         """Whom to send to: mostly one, sometimes several, a team (resolved when published) or a crowd (resolved by its position)."""
