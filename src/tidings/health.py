@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 from litestar import Response, Router, get
+from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from tidings.platform.postgres import POSTGRES_AWAY, Database
@@ -36,7 +37,7 @@ async def live() -> dict[str, str]:
 
 
 @get("/health/ready", operation_id="Ready")
-async def ready(database: Database, edge: StreamEdge) -> Response[Health]:
+async def ready(database: NamedDependency[Database], edge: NamedDependency[StreamEdge]) -> Response[Health]:
     """Whether to send requests here, with the state of each thing it depends on. 503 while draining or without PostgreSQL."""
     checks = {"redis": redis_check(edge)} | await postgres_checks(database)
     status = overall(checks, edge.is_draining)

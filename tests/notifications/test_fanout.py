@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
-from tidings.recipients.members import change_members
-from tidings.recipients.structs import MembersChange
 
 from tidings.access.principals import KeyHolder, SubscriberSession, Tenant
 from tidings.events.cursor import Cursor
@@ -17,6 +15,8 @@ from tidings.notifications.inbox import read_page
 from tidings.notifications.rebuild import rebuild_inbox
 from tidings.notifications.timeline import detail_of
 from tidings.platform.postgres import Database, tenant_connection, tenant_transaction
+from tidings.recipients.members import change_members
+from tidings.recipients.structs import MembersChange
 
 Rows = Callable[[SubscriberSession], Awaitable[list[tuple[Any, ...]]]]
 

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, Router, delete, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, Parameter
 
 from tidings.access.cache import AccessCache
 from tidings.access.guards import may
@@ -39,7 +40,9 @@ SubscriberIdInPath = Annotated[
 
 
 @get("/v1/keys", guards=[may("keys:read")], operation_id="ListKeys", tags=["Keys"], responses=responses(200, None, 400, 401, 403, 503))
-async def get_keys(holder: KeyHolder, database: Database, limit: Limit = DEFAULT_LIMIT, after: After = None) -> KeyPage:
+async def get_keys(
+    holder: NamedDependency[KeyHolder], database: NamedDependency[Database], limit: Limit = DEFAULT_LIMIT, after: After = None
+) -> KeyPage:
     """The API keys of the project, oldest first, without their secrets."""
     async with tenant_transaction(database, holder.tenant.id):
         return await list_keys(holder.tenant.id, after, limit)
@@ -52,7 +55,13 @@ async def get_keys(holder: KeyHolder, database: Database, limit: Limit = DEFAULT
     tags=["Keys"],
     responses=responses(201, KeyCreated, 400, 401, 403, 409, 413, 415, 422, 503),
 )
-async def post_key(data: NewKey, holder: KeyHolder, database: Database, waker: Waker, once: OnceKey | None) -> Response[bytes]:
+async def post_key(
+    data: JSONBody[NewKey],
+    holder: NamedDependency[KeyHolder],
+    database: NamedDependency[Database],
+    waker: NamedDependency[Waker],
+    once: NamedDependency[OnceKey | None],
+) -> Response[bytes]:
     """Create an API key. Its secret is in this answer and nowhere else. A key gives only scopes that it has."""
     async with tenant_transaction(database, holder.tenant.id) as connection:
         answer = await answer_once(
@@ -70,7 +79,12 @@ async def post_key(data: NewKey, holder: KeyHolder, database: Database, waker: W
     responses=responses(201, KeyCreated, 400, 401, 403, 404, 409, 413, 415, 422, 503),
 )
 async def post_key_rotation(
-    key: str, holder: KeyHolder, database: Database, waker: Waker, once: OnceKey | None, data: Rotation | None = None
+    key: FromPath[str],
+    holder: NamedDependency[KeyHolder],
+    database: NamedDependency[Database],
+    waker: NamedDependency[Waker],
+    once: NamedDependency[OnceKey | None],
+    data: JSONBody[Rotation | None] = None,
 ) -> Response[bytes]:
     """Make a new key with the scopes of this one, which ends after `overlap` seconds (24 hours unless said otherwise)."""
     overlap_s = (data or Rotation()).overlap
@@ -89,7 +103,13 @@ async def post_key_rotation(
     tags=["Keys"],
     responses=responses(204, None, 401, 403, 404, 503),
 )
-async def delete_key(key: str, holder: KeyHolder, database: Database, access: AccessCache, waker: Waker) -> None:
+async def delete_key(
+    key: FromPath[str],
+    holder: NamedDependency[KeyHolder],
+    database: NamedDependency[Database],
+    access: NamedDependency[AccessCache],
+    waker: NamedDependency[Waker],
+) -> None:
     """End an API key now; its open requests end within a second."""
     async with tenant_transaction(database, holder.tenant.id) as connection:
         await revoke_key(connection, holder.tenant, key, holder.actor)
@@ -104,7 +124,7 @@ async def delete_key(key: str, holder: KeyHolder, database: Database, access: Ac
     tags=["Keys"],
     responses=responses(200, None, 401, 403, 503),
 )
-async def get_public_keys(holder: KeyHolder, database: Database) -> PublicKeys:
+async def get_public_keys(holder: NamedDependency[KeyHolder], database: NamedDependency[Database]) -> PublicKeys:
     """The public keys whose tokens are accepted for this project, newest first, with those revoked lately."""
     async with tenant_transaction(database, holder.tenant.id):
         return await list_public_keys(holder.tenant.id)
@@ -117,7 +137,13 @@ async def get_public_keys(holder: KeyHolder, database: Database) -> PublicKeys:
     tags=["Keys"],
     responses=responses(201, PublicKeyInfo, 400, 401, 403, 409, 413, 415, 422, 503),
 )
-async def post_public_key(data: NewPublicKey, holder: KeyHolder, database: Database, waker: Waker, once: OnceKey | None) -> Response[bytes]:
+async def post_public_key(
+    data: JSONBody[NewPublicKey],
+    holder: NamedDependency[KeyHolder],
+    database: NamedDependency[Database],
+    waker: NamedDependency[Waker],
+    once: NamedDependency[OnceKey | None],
+) -> Response[bytes]:
     """Register an Ed25519 public key, to sign subscriber tokens on your own servers.
 
     A token is a JWT with the header `alg: EdDSA` and the `kid` of this answer, and the claims `aud: "tidings"`, `project`, `sub` (the
@@ -136,7 +162,9 @@ async def post_public_key(data: NewPublicKey, holder: KeyHolder, database: Datab
     tags=["Keys"],
     responses=responses(204, None, 401, 403, 404, 503),
 )
-async def delete_public_key(kid: str, holder: KeyHolder, database: Database, waker: Waker) -> None:
+async def delete_public_key(
+    kid: FromPath[str], holder: NamedDependency[KeyHolder], database: NamedDependency[Database], waker: NamedDependency[Waker]
+) -> None:
     """End a public key and every token it signed; streams that rest on one end within a second."""
     async with tenant_transaction(database, holder.tenant.id) as connection:
         await revoke_public_key(connection, holder, kid)
@@ -150,7 +178,7 @@ async def delete_public_key(kid: str, holder: KeyHolder, database: Database, wak
     security=[],
     responses=responses(200, JsonWebKeys, 503),
 )
-async def get_jwks(database: Database) -> Response[bytes]:
+async def get_jwks(database: NamedDependency[Database]) -> Response[bytes]:
     """The public keys of this deployment (RFC 7517), for whoever wants to verify a subscriber token."""
     body = msgspec.json.encode(await published_keys(database))
     return Response(body, media_type="application/json", headers={"Cache-Control": "public, max-age=300"})
@@ -165,11 +193,11 @@ async def get_jwks(database: Database) -> Response[bytes]:
 )
 async def post_token(
     subscriber_id: SubscriberIdInPath,
-    holder: KeyHolder,
-    database: Database,
-    access: AccessCache,
-    once: OnceKey | None,
-    data: NewToken | None = None,
+    holder: NamedDependency[KeyHolder],
+    database: NamedDependency[Database],
+    access: NamedDependency[AccessCache],
+    once: NamedDependency[OnceKey | None],
+    data: JSONBody[NewToken | None] = None,
 ) -> Response[bytes]:
     """A token for the browser of one person, for at most 15 minutes. An unknown subscriber is created."""
     ttl_s = (data or NewToken()).ttl
@@ -197,7 +225,11 @@ def without_token(created: TokenCreated) -> TokenCreated:
     responses=responses(200, None, 401, 403, 404, 422, 503),
 )
 async def post_tokens_revocation(
-    subscriber_id: SubscriberIdInPath, holder: KeyHolder, database: Database, access: AccessCache, waker: Waker
+    subscriber_id: SubscriberIdInPath,
+    holder: NamedDependency[KeyHolder],
+    database: NamedDependency[Database],
+    access: NamedDependency[AccessCache],
+    waker: NamedDependency[Waker],
 ) -> TokensRevoked:
     """End every token that was issued to a subscriber until now, and the streams that rest on one, within a second."""
     async with tenant_transaction(database, holder.tenant.id) as connection:

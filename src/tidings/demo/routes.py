@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Request, Response, Router, get, post
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from tidings.access.cache import AccessCache
@@ -88,7 +89,7 @@ async def demo_tenant(settings: Settings, access: AccessCache) -> Tenant:
 
 
 @get("/", media_type="text/html")
-async def show_page(settings: Settings) -> Response[bytes]:
+async def show_page(settings: NamedDependency[Settings]) -> Response[bytes]:
     """The page itself."""
     if settings.demo_project is None:
         raise NotFound(SWITCHED_OFF)
@@ -96,7 +97,7 @@ async def show_page(settings: Settings) -> Response[bytes]:
 
 
 @get("/assets/{name:str}")
-async def show_asset(name: str, request: Request[Any, Any, Any]) -> Response[bytes]:
+async def show_asset(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
     """What the page is made of."""
     asset = ASSETS.get(name)
     if asset is None:
@@ -112,7 +113,7 @@ def unless_known(request: Request[Any, Any, Any], asset: Asset) -> Response[byte
 
 
 @get("/outage")
-async def tell_outage(demo: Tenant, settings: Settings) -> Outage:
+async def tell_outage(demo: Tenant, settings: NamedDependency[Settings]) -> Outage:
     """How to see what happens without Redis. The port tells this one from others on the machine."""
     port = urlsplit(settings.stream_redis_url or settings.redis_url or "").port
     pattern = f"'[s]erver .*:{port}'" if port else "'(valkey|redis)-[s]erver'"
@@ -120,7 +121,13 @@ async def tell_outage(demo: Tenant, settings: Settings) -> Outage:
 
 
 @post("/token", status_code=201)
-async def make_token(data: WhoseToken, demo: Tenant, access: AccessCache, database: Database, waker: Waker) -> TokenCreated:
+async def make_token(
+    data: JSONBody[WhoseToken],
+    demo: Tenant,
+    access: NamedDependency[AccessCache],
+    database: NamedDependency[Database],
+    waker: NamedDependency[Waker],
+) -> TokenCreated:
     """A token for one of the two; both are made members of the topic."""
     if await ensure_members(database, demo):
         waker.wake(demo.shard)
@@ -129,7 +136,7 @@ async def make_token(data: WhoseToken, demo: Tenant, access: AccessCache, databa
 
 
 @post("/send", status_code=202)
-async def send(data: Message, demo: Tenant, door: PublishDoor) -> Sent:
+async def send(data: JSONBody[Message], demo: Tenant, door: NamedDependency[PublishDoor]) -> Sent:
     """Publish through the same door as everybody."""
     arrived = time.perf_counter()
     wanted = NewNotification(
@@ -145,7 +152,7 @@ async def send(data: Message, demo: Tenant, door: PublishDoor) -> Sent:
 
 
 @post("/retract", status_code=204)
-async def retract(data: Retraction, demo: Tenant, database: Database, waker: Waker) -> None:
+async def retract(data: JSONBody[Retraction], demo: Tenant, database: NamedDependency[Database], waker: NamedDependency[Waker]) -> None:
     """Take back what was sent from the page; nothing else of the project."""
     identity = notification_uuid(data.id)
     async with tenant_transaction(database, demo.id) as connection:

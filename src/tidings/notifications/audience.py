@@ -13,6 +13,7 @@ from tidings.notifications.draft import Draft
 from tidings.notifications.structs import MAX_RECIPIENTS
 from tidings.platform.postgres import Connection
 from tidings.recipients.resolve import ensure_subscribers
+from tidings.recipients.resolve import look_up as look_up_subscribers
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -44,20 +45,11 @@ async def look_up(connection: Connection, project: int, drafts: Sequence[Draft],
     strict = [name for draft in drafts if draft.wanted.strict for name in draft.subscribers]
     subscribers = await ensure_subscribers(connection, project, list(dict.fromkeys(lenient)), actor) if lenient else {}
     if strict:
-        subscribers = await known_subscribers(connection, project, strict) | subscribers
+        subscribers = await look_up_subscribers(connection, project, sorted(set(strict))) | subscribers
     topics = await known_topics(connection, project, [key for draft in drafts for key in draft.topics])
     small = [topic for topic, size in topics.values() if size <= MAX_RECIPIENTS]
     everybody, everybody_size = await everybody_of(connection, project) if any(d.everyone for d in drafts) else ([], 0)
     return Directory(subscribers, topics, await members_of(connection, small) if small else {}, everybody, everybody_size)
-
-
-async def known_subscribers(connection: Connection, project: int, names: Sequence[str]) -> dict[str, int]:
-    rows = await connection.fetch(
-        "SELECT external_id, id FROM subscribers WHERE project = $1 AND external_id = ANY($2::text[]) AND deleted_at IS NULL",
-        project,
-        names,
-    )
-    return {row[0]: row[1] for row in rows}
 
 
 async def known_topics(connection: Connection, project: int, keys: Sequence[str]) -> dict[str, tuple[int, int]]:

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, Parameter
 
 from tidings.access.principals import SubscriberSession
 from tidings.errors import Invalid
@@ -28,9 +29,9 @@ MARK_PROBLEMS = responses(200, Marked, 400, 401, 404, 413, 415, 422, 503)
 @get("/", operation_id="ReadInbox", responses=responses(200, InboxPage, 304, 400, 401, 422))
 async def read_inbox(
     request: Request[Any, Any, Any],
-    session: SubscriberSession,
-    database: Database,
-    position: Position,
+    session: NamedDependency[SubscriberSession],
+    database: NamedDependency[Database],
+    position: NamedDependency[Position],
     limit: Annotated[int, Parameter(ge=1, le=200, description="Items a page.")] = 25,
     after: Annotated[str | None, Parameter(description="`next` of the page before.")] = None,
     unread: Annotated[bool, Parameter(description="Only what is unread.")] = False,
@@ -50,7 +51,9 @@ async def read_inbox(
 
 
 @get("/counts", operation_id="CountInbox", responses=responses(200, Counts, 304, 401))
-async def count_inbox(request: Request[Any, Any, Any], session: SubscriberSession, database: Database) -> Response[bytes]:
+async def count_inbox(
+    request: Request[Any, Any, Any], session: NamedDependency[SubscriberSession], database: NamedDependency[Database]
+) -> Response[bytes]:
     """How many items there are, unseen and unread; archived ones do not count."""
     async with tenant_connection(database, session.tenant.id) as connection:
         counts, should_fold = await count_one(connection, session.subscriber)
@@ -69,31 +72,41 @@ def with_etag(request: Request[Any, Any, Any], body: bytes) -> Response[bytes]:
 
 
 @post("/seen", status_code=200, operation_id="MarkSeen", responses=MARK_PROBLEMS)
-async def mark_seen(data: Mark, session: SubscriberSession, database: Database, waker: Waker) -> Marked:
+async def mark_seen(
+    data: JSONBody[Mark], session: NamedDependency[SubscriberSession], database: NamedDependency[Database], waker: NamedDependency[Waker]
+) -> Marked:
     """Mark items seen: they were on the screen."""
     return await mark_and_wake(database, waker, session, "seen", data)
 
 
 @post("/read", status_code=200, operation_id="MarkRead", responses=MARK_PROBLEMS)
-async def mark_read(data: Mark, session: SubscriberSession, database: Database, waker: Waker) -> Marked:
+async def mark_read(
+    data: JSONBody[Mark], session: NamedDependency[SubscriberSession], database: NamedDependency[Database], waker: NamedDependency[Waker]
+) -> Marked:
     """Mark items read; what is read is seen too."""
     return await mark_and_wake(database, waker, session, "read", data)
 
 
 @post("/unread", status_code=200, operation_id="MarkUnread", responses=MARK_PROBLEMS)
-async def mark_unread(data: Mark, session: SubscriberSession, database: Database, waker: Waker) -> Marked:
+async def mark_unread(
+    data: JSONBody[Mark], session: NamedDependency[SubscriberSession], database: NamedDependency[Database], waker: NamedDependency[Waker]
+) -> Marked:
     """Mark items unread again; they stay seen."""
     return await mark_and_wake(database, waker, session, "unread", data)
 
 
 @post("/archive", status_code=200, operation_id="Archive", responses=MARK_PROBLEMS)
-async def archive(data: Mark, session: SubscriberSession, database: Database, waker: Waker) -> Marked:
+async def archive(
+    data: JSONBody[Mark], session: NamedDependency[SubscriberSession], database: NamedDependency[Database], waker: NamedDependency[Waker]
+) -> Marked:
     """Put items away; they no longer count."""
     return await mark_and_wake(database, waker, session, "archived", data)
 
 
 @post("/unarchive", status_code=200, operation_id="Unarchive", responses=MARK_PROBLEMS)
-async def unarchive(data: Mark, session: SubscriberSession, database: Database, waker: Waker) -> Marked:
+async def unarchive(
+    data: JSONBody[Mark], session: NamedDependency[SubscriberSession], database: NamedDependency[Database], waker: NamedDependency[Waker]
+) -> Marked:
     """Take items back into the inbox, as they were."""
     return await mark_and_wake(database, waker, session, "unarchived", data)
 

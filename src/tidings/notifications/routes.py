@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 from litestar import Response, Router, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from tidings.access.guards import may
 from tidings.access.idempotency import OnceKey, json_response
@@ -31,7 +33,12 @@ MAX_BATCH_RECIPIENTS = 10_000
     operation_id="PublishNotification",
     responses=responses(202, Accepted, 400, 401, 403, 404, 409, 413, 415, 422, 503),
 )
-async def publish_notification(data: NewNotification, holder: KeyHolder, once: OnceKey | None, door: PublishDoor) -> Response[bytes]:
+async def publish_notification(
+    data: JSONBody[NewNotification],
+    holder: NamedDependency[KeyHolder],
+    once: NamedDependency[OnceKey | None],
+    door: NamedDependency[PublishDoor],
+) -> Response[bytes]:
     """Accept a notification. It is committed, with its inbox items, when this answers."""
     draft = draft_of(data, datetime.now(UTC))
     return json_response(await door.publish(holder.tenant, holder.actor, [draft], once, answer_single))
@@ -51,7 +58,9 @@ def answer_single(outcomes: Sequence[Outcome]) -> bytes:
     operation_id="PublishBatch",
     responses=responses(202, BatchAccepted, 400, 401, 403, 409, 413, 415, 422, 503),
 )
-async def publish_batch(data: NewBatch, holder: KeyHolder, once: OnceKey | None, door: PublishDoor) -> Response[bytes]:
+async def publish_batch(
+    data: JSONBody[NewBatch], holder: NamedDependency[KeyHolder], once: NamedDependency[OnceKey | None], door: NamedDependency[PublishDoor]
+) -> Response[bytes]:
     """Accept up to 1,000 notifications in one transaction. Each gets a result of its own; a wrong one stops no other."""
     now = datetime.now(UTC)
     drafts = [draft_or_error(one, now) for one in data.notifications]
@@ -87,7 +96,9 @@ def result_of(outcome: Outcome) -> BatchResult:
     operation_id="GetNotification",
     responses=responses(200, None, 401, 403, 404),
 )
-async def get_notification(notification_id: str, holder: KeyHolder, database: Database) -> NotificationDetail:
+async def get_notification(
+    notification_id: FromPath[str], holder: NamedDependency[KeyHolder], database: NamedDependency[Database]
+) -> NotificationDetail:
     """A notification and where it is on its way: accepted, sequenced, fanned out, streamed, seen, read."""
     async with tenant_connection(database, holder.tenant.id) as connection:
         return await detail_of(connection, holder.tenant.id, notification_uuid(notification_id))
@@ -100,7 +111,9 @@ async def get_notification(notification_id: str, holder: KeyHolder, database: Da
     operation_id="RetractNotification",
     responses=responses(204, None, 401, 403, 404),
 )
-async def retract_notification(notification_id: str, holder: KeyHolder, database: Database, waker: Waker) -> None:
+async def retract_notification(
+    notification_id: FromPath[str], holder: NamedDependency[KeyHolder], database: NamedDependency[Database], waker: NamedDependency[Waker]
+) -> None:
     """Take a notification out of every inbox and every open page."""
     identity = notification_uuid(notification_id)
     async with tenant_transaction(database, holder.tenant.id) as connection:

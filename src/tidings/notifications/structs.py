@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-SubscriberId = Annotated[str, Meta(min_length=1, max_length=255, description="The id your product gives a person.", examples=["alice"])]
-TopicKey = Annotated[str, Meta(min_length=1, max_length=255, description="The key of a topic.", examples=["release-notes"])]
+from tidings.recipients.structs import SubscriberId, TopicKey
+
 Channel = Literal["in_app", "webhook", "email", "sms", "push", "chat"]
 Priority = Literal["low", "normal", "high", "critical"]
 MAX_RECIPIENTS = 1000

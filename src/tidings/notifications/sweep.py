@@ -21,10 +21,17 @@ async def expire_due(connection: Connection, now: datetime) -> set[int]:
     return shards
 
 
+# A publish that resolved its people just before one of them was deleted writes an item nobody can reach.
+ORPHANS = """
+DELETE FROM inbox USING subscribers s WHERE s.deleted_at > now() - interval '1 hour' AND inbox.subscriber = s.id
+"""
+
+
 async def keep_house(connection: Connection, retention_days: int) -> None:
     """Partitions of the log, and rows past their time. Each statement stands alone, so that none holds locks for long."""
     await connection.execute("SELECT tidings_ensure_partitions()")
     await connection.execute("SELECT tidings_drop_partitions($1 * interval '1 day')", retention_days)
+    await connection.execute(ORPHANS)
     await connection.execute("DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'")
     await connection.execute("DELETE FROM stream_sessions WHERE expires_at < now() - interval '1 hour'")
     await connection.execute(

@@ -104,6 +104,8 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
         return problem_response(NotFound(f"There is no {request.url.path}. The API is described at /docs."))
     if error.status_code == 413:
         return problem_response(TooLarge("A request may have at most 1 MiB."))
+    if error.status_code >= 500:
+        return on_unforeseen(request, error)
     if error.status_code == 400:
         return problem_response(Malformed(f"The body is no JSON that could be read: {error.detail}."))
     if error.status_code in BY_STATUS:

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, patch, post, put
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, Parameter
 
 from tidings.access.cache import AccessCache
 from tidings.access.guards import may
@@ -45,8 +46,8 @@ from tidings.recipients.topics import delete_topic, get_topic, list_topics, put_
 )
 async def get_subscribers(
     request: Request[Any, Any, Any],
-    holder: KeyHolder,
-    database: Database,
+    holder: NamedDependency[KeyHolder],
+    database: NamedDependency[Database],
     id: Annotated[str | None, Parameter(max_length=255, description="Exactly this id.")] = None,
     email: Annotated[str | None, Parameter(max_length=320, description="This address, in upper or lower case.")] = None,
     limit: Limit = DEFAULT_LIMIT,
@@ -69,7 +70,13 @@ async def get_subscribers(
     operation_id="PutSubscribers",
     responses=responses(200, BulkDone, 400, 401, 403, 409, 413, 415, 422, 503),
 )
-async def post_bulk(data: BulkSubscribers, holder: KeyHolder, database: Database, waker: Waker, once: OnceKey | None) -> Response[bytes]:
+async def post_bulk(
+    data: JSONBody[BulkSubscribers],
+    holder: NamedDependency[KeyHolder],
+    database: NamedDependency[Database],
+    waker: NamedDependency[Waker],
+    once: NamedDependency[OnceKey | None],
+) -> Response[bytes]:
     """Create or replace up to 1,000 subscribers in one transaction."""
     async with tenant_transaction(database, holder.tenant.id) as connection:
         answer = await answer_once(connection, holder.tenant.id, once, lambda: put_bulk(connection, holder, data.subscribers), status=200)
@@ -84,7 +91,11 @@ async def post_bulk(data: BulkSubscribers, holder: KeyHolder, database: Database
     responses=responses(200, SubscriberInfo, 400, 401, 403, 413, 415, 422, 503) | responses(201, SubscriberInfo),
 )
 async def put_one(
-    subscriber_id: SubscriberIdInPath, data: SubscriberFields, holder: KeyHolder, database: Database, waker: Waker
+    subscriber_id: SubscriberIdInPath,
+    data: JSONBody[SubscriberFields],
+    holder: NamedDependency[KeyHolder],
+    database: NamedDependency[Database],
+    waker: NamedDependency[Waker],
 ) -> Response[bytes]:
     """Create or replace a subscriber: 201 when it is new, else 200. What is left out is empty afterwards; PATCH keeps it."""
     wanted = NamedSubscriber(id=subscriber_id, **msgspec.structs.asdict(data))
@@ -104,7 +115,9 @@ def created_or_not(info: SubscriberInfo | TopicInfo, is_new: bool) -> Response[b
     operation_id="GetSubscriber",
     responses=responses(200, None, 401, 403, 404, 422, 503),
 )
-async def get_one(subscriber_id: SubscriberIdInPath, holder: KeyHolder, database: Database) -> SubscriberInfo:
+async def get_one(
+    subscriber_id: SubscriberIdInPath, holder: NamedDependency[KeyHolder], database: NamedDependency[Database]
+) -> SubscriberInfo:
     """A subscriber."""
     async with tenant_transaction(database, holder.tenant.id):
         return await get_subscriber(holder.tenant.id, subscriber_id)
@@ -117,7 +130,11 @@ async def get_one(subscriber_id: SubscriberIdInPath, holder: KeyHolder, database
     responses=responses(200, None, 400, 401, 403, 404, 413, 415, 422, 503),
 )
 async def patch_one(
-    subscriber_id: SubscriberIdInPath, data: SubscriberPatch, holder: KeyHolder, database: Database, waker: Waker
+    subscriber_id: SubscriberIdInPath,
+    data: JSONBody[SubscriberPatch],
+    holder: NamedDependency[KeyHolder],
+    database: NamedDependency[Database],
+    waker: NamedDependency[Waker],
 ) -> SubscriberInfo:
     """Change a subscriber. What is left out stays, null empties, attributes are merged (RFC 7396)."""
     async with tenant_transaction(database, holder.tenant.id) as connection:
@@ -133,7 +150,13 @@ async def patch_one(
     operation_id="DeleteSubscriber",
     responses=responses(204, None, 401, 403, 404, 422, 503),
 )
-async def delete_one(subscriber_id: SubscriberIdInPath, holder: KeyHolder, database: Database, access: AccessCache, waker: Waker) -> None:
+async def delete_one(
+    subscriber_id: SubscriberIdInPath,
+    holder: NamedDependency[KeyHolder],
+    database: NamedDependency[Database],
+    access: NamedDependency[AccessCache],
+    waker: NamedDependency[Waker],
+) -> None:
     """Delete a subscriber: their inbox, their memberships, what is known of them. Their tokens and streams end."""
     async with tenant_transaction(database, holder.tenant.id) as connection:
         await delete_subscriber(connection, holder, subscriber_id)
@@ -142,7 +165,9 @@ async def delete_one(subscriber_id: SubscriberIdInPath, holder: KeyHolder, datab
 
 
 @get("/", guards=[may("topics:read")], operation_id="ListTopics", responses=responses(200, None, 400, 401, 403, 422, 503))
-async def get_topics(holder: KeyHolder, database: Database, limit: Limit = DEFAULT_LIMIT, after: After = None) -> TopicPage:
+async def get_topics(
+    holder: NamedDependency[KeyHolder], database: NamedDependency[Database], limit: Limit = DEFAULT_LIMIT, after: After = None
+) -> TopicPage:
     """The topics of the project, in the order in which they were created."""
     async with tenant_transaction(database, holder.tenant.id):
         return await list_topics(holder.tenant.id, after, limit)
@@ -154,7 +179,9 @@ async def get_topics(holder: KeyHolder, database: Database, limit: Limit = DEFAU
     operation_id="PutTopic",
     responses=responses(200, TopicInfo, 400, 401, 403, 413, 415, 422, 503) | responses(201, TopicInfo),
 )
-async def put_one_topic(topic: TopicKeyInPath, data: TopicFields, holder: KeyHolder, database: Database) -> Response[bytes]:
+async def put_one_topic(
+    topic: TopicKeyInPath, data: JSONBody[TopicFields], holder: NamedDependency[KeyHolder], database: NamedDependency[Database]
+) -> Response[bytes]:
     """Create or rename a topic: 201 when it is new, else 200."""
     async with tenant_transaction(database, holder.tenant.id) as connection:
         info, is_new = await put_topic(connection, holder, topic, data)
@@ -162,7 +189,7 @@ async def put_one_topic(topic: TopicKeyInPath, data: TopicFields, holder: KeyHol
 
 
 @get("/{topic:str}", guards=[may("topics:read")], operation_id="GetTopic", responses=responses(200, None, 401, 403, 404, 422, 503))
-async def get_one_topic(topic: TopicKeyInPath, holder: KeyHolder, database: Database) -> TopicInfo:
+async def get_one_topic(topic: TopicKeyInPath, holder: NamedDependency[KeyHolder], database: NamedDependency[Database]) -> TopicInfo:
     """A topic and how many members it has."""
     async with tenant_transaction(database, holder.tenant.id):
         return await get_topic(holder.tenant.id, topic)
@@ -175,7 +202,9 @@ async def get_one_topic(topic: TopicKeyInPath, holder: KeyHolder, database: Data
     operation_id="DeleteTopic",
     responses=responses(204, None, 401, 403, 404, 422, 503),
 )
-async def delete_one_topic(topic: TopicKeyInPath, holder: KeyHolder, database: Database, waker: Waker) -> None:
+async def delete_one_topic(
+    topic: TopicKeyInPath, holder: NamedDependency[KeyHolder], database: NamedDependency[Database], waker: NamedDependency[Waker]
+) -> None:
     """Delete a topic. What was sent to it stays in the inboxes."""
     async with tenant_transaction(database, holder.tenant.id) as connection:
         await delete_topic(connection, holder, topic)
@@ -189,7 +218,11 @@ async def delete_one_topic(topic: TopicKeyInPath, holder: KeyHolder, database: D
     responses=responses(200, None, 400, 401, 403, 404, 422, 503),
 )
 async def get_members(
-    topic: TopicKeyInPath, holder: KeyHolder, database: Database, limit: Limit = DEFAULT_LIMIT, after: After = None
+    topic: TopicKeyInPath,
+    holder: NamedDependency[KeyHolder],
+    database: NamedDependency[Database],
+    limit: Limit = DEFAULT_LIMIT,
+    after: After = None,
 ) -> MemberPage:
     """The members of a topic."""
     async with tenant_connection(database, holder.tenant.id) as connection:
@@ -202,7 +235,13 @@ async def get_members(
     operation_id="ChangeMembers",
     responses=responses(200, None, 400, 401, 403, 413, 415, 422, 503),
 )
-async def put_members(topic: TopicKeyInPath, data: MembersChange, holder: KeyHolder, database: Database, waker: Waker) -> MembersChanged:
+async def put_members(
+    topic: TopicKeyInPath,
+    data: JSONBody[MembersChange],
+    holder: NamedDependency[KeyHolder],
+    database: NamedDependency[Database],
+    waker: NamedDependency[Waker],
+) -> MembersChanged:
     """Add and remove up to 1,000 members each, in one transaction. The topic and unknown subscribers are created."""
     async with tenant_transaction(database, holder.tenant.id) as connection:
         changed = await change_members(connection, holder, topic, data)

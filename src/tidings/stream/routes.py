@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import JSONBody, Parameter
 
 from tidings.access.guards import may
 from tidings.access.principals import KeyHolder, SubscriberSession
@@ -46,7 +47,7 @@ STREAM = ResponseSpec(
 )
 async def open_stream(
     request: AnyRequest,
-    edge: StreamEdge,
+    edge: NamedDependency[StreamEdge],
     cursor: CursorParameter = None,
     last_event_id: LastEventId = None,
     ticket: Annotated[str | None, Parameter(max_length=100, description="From POST /v1/stream/tickets, for EventSource.")] = None,
@@ -65,7 +66,11 @@ async def open_stream(
 
 @get("/v1/stream/poll", operation_id="PollStream", security=SUBSCRIBER, responses=responses(200, Polled, 400, 401, 429, 503))
 async def poll_stream(
-    request: AnyRequest, edge: StreamEdge, cursor: CursorParameter = None, last_event_id: LastEventId = None, wait: Wait = 0
+    request: AnyRequest,
+    edge: NamedDependency[StreamEdge],
+    cursor: CursorParameter = None,
+    last_event_id: LastEventId = None,
+    wait: Wait = 0,
 ) -> Polled:
     """What came after the cursor, waiting for it if need be; without a cursor the current one, at once."""
     endings_seen = edge.hub.endings
@@ -77,7 +82,7 @@ async def poll_stream(
 @post(
     "/v1/stream/tickets", operation_id="CreateTicket", status_code=201, security=SUBSCRIBER, responses=responses(201, Ticket, 400, 401, 503)
 )
-async def create_ticket(edge: StreamEdge, session: SubscriberSession) -> Ticket:
+async def create_ticket(edge: NamedDependency[StreamEdge], session: NamedDependency[SubscriberSession]) -> Ticket:
     """A ticket for EventSource, which cannot send headers: GET /v1/stream?ticket=… within 30 seconds.
 
     It opens one stream; the same URL reopens only that one, until the token behind it expires.
@@ -86,7 +91,7 @@ async def create_ticket(edge: StreamEdge, session: SubscriberSession) -> Ticket:
 
 
 @post("/v1/stream/cookie", operation_id="SetStreamCookie", status_code=204, security=SUBSCRIBER, responses=responses(204, None, 400, 401))
-async def set_cookie(request: AnyRequest, edge: StreamEdge, session: SubscriberSession) -> Response[None]:
+async def set_cookie(request: AnyRequest, edge: NamedDependency[StreamEdge], session: NamedDependency[SubscriberSession]) -> Response[None]:
     """The third way to sign in: an HttpOnly cookie with the token, for /v1/stream only."""
     cookie = Cookie(
         COOKIE,
@@ -107,7 +112,7 @@ async def set_cookie(request: AnyRequest, edge: StreamEdge, session: SubscriberS
     security=SUBSCRIBER,
     responses=responses(200, Renewed, 400, 401, 404, 413, 415, 422),
 )
-async def renew(edge: StreamEdge, session: SubscriberSession, data: Renewal) -> Renewed:
+async def renew(edge: NamedDependency[StreamEdge], session: NamedDependency[SubscriberSession], data: JSONBody[Renewal]) -> Renewed:
     """Sent with a new token: the stream goes on until that one expires."""
     return await renew_stream(edge, session, data.stream)
 
@@ -119,7 +124,9 @@ async def renew(edge: StreamEdge, session: SubscriberSession, data: Renewal) -> 
     security=SUBSCRIBER,
     responses=responses(200, Acknowledged, 400, 401, 410, 413, 415, 422),
 )
-async def ack(edge: StreamEdge, session: SubscriberSession, data: Acknowledgement) -> Acknowledged:
+async def ack(
+    edge: NamedDependency[StreamEdge], session: NamedDependency[SubscriberSession], data: JSONBody[Acknowledgement]
+) -> Acknowledged:
     """How far a device has come. It never goes back; a device that is behind may say so as often as it likes."""
     shard = session.tenant.shard
     head = (await edge.heads.get(shard)) if edge.shard(shard).position == 0 else edge.position(shard)
@@ -129,8 +136,8 @@ async def ack(edge: StreamEdge, session: SubscriberSession, data: Acknowledgemen
 @get("/v1/events", operation_id="ReadEvents", guards=[may("events:read")], responses=responses(200, LogPage, 400, 401, 403, 410, 503))
 async def events(
     request: AnyRequest,
-    edge: StreamEdge,
-    holder: KeyHolder,
+    edge: NamedDependency[StreamEdge],
+    holder: NamedDependency[KeyHolder],
     after: Annotated[str, Parameter(description="`EPOCH.POSITION`, or 0 for the oldest that is retained.")] = "0",
     limit: Annotated[int, Parameter(ge=1, le=1000)] = 100,
     wait: Wait = 0,
