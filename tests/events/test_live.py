@@ -107,3 +107,20 @@ async def test_a_stream_ahead_of_the_log_asks_for_a_new_epoch(led: Led) -> None:
     await led.redis.xadd(led.key, {"e": "from another history"}, id="99-0")
     with pytest.raises(StreamAhead):
         await Appender(led.redis, led.database.system, led.lease, WINDOW).run()
+
+
+async def test_an_appender_ends_when_it_is_cancelled_with_events_just_offered(led: Led) -> None:
+    """As a deposed leader does: asyncio.wait_for swallowed that in Python 3.11, and the shard was never led again by that process."""
+    events = await led.log("a", "b")
+    for _ in range(20):
+        appender = Appender(led.redis, led.database.system, led.lease, WINDOW)
+        task = asyncio.create_task(appender.run())
+        async with asyncio.timeout(5):
+            while appender.appended < 0:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)
+        appender.offer(events)
+        await asyncio.sleep(0)
+        task.cancel()
+        ended, _ = await asyncio.wait([task], timeout=2)
+        assert ended

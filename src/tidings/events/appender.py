@@ -72,7 +72,9 @@ class Appender:
     async def wait_or_check(self) -> None:
         self.offered.clear()
         try:
-            await asyncio.wait_for(self.offered.wait(), IDLE_CHECK_S)
+            # Not asyncio.wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
+            async with asyncio.timeout(IDLE_CHECK_S):
+                await self.offered.wait()
         except TimeoutError:
             # Nobody publishes, but the stream may have been lost or replaced by another one meanwhile.
             if await last_position(self.redis, self.key) != self.appended:

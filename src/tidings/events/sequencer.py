@@ -146,5 +146,7 @@ class Sequencer:
 
 
 async def wait_for(event: asyncio.Event, timeout: float) -> None:
+    # Not asyncio.wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), timeout)
+        async with asyncio.timeout(timeout):
+            await event.wait()

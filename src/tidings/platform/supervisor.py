@@ -89,7 +89,8 @@ class Kept:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(self.program.stop_signal)
             try:
-                await asyncio.wait_for(process.wait(), self.program.grace_s)
+                async with asyncio.timeout(self.program.grace_s):
+                    await process.wait()
             except TimeoutError:
                 logger.warning("{} did not end within {:g} s; killing it.", self.program.name, self.program.grace_s)
                 self.kill()
