@@ -17,6 +17,7 @@ from litestar.di import Provide
 
 from tidings.access.cache import AccessCache
 from tidings.access.guards import dependencies, refuse_credentials_in_url
+from tidings.access.idempotency import once_key
 from tidings.access.principals import Tenant
 from tidings.events.entry import NewEvent
 from tidings.events.outbox import append
@@ -213,7 +214,9 @@ async def open_house(database: Database, settings: Settings, tenant: Tenant, pro
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60), connector=aiohttp.TCPConnector(limit=0)) as http:
-        yield House(edge, access, database, tenant, f"http://127.0.0.1:{listener.getsockname()[1]}", http)
+        house = House(edge, access, database, tenant, f"http://127.0.0.1:{listener.getsockname()[1]}", http)
+        await house.settled()  # the project's own first events
+        yield house
     await edge.drain()
     server.should_exit = True
     await serving
@@ -223,7 +226,12 @@ async def open_house(database: Database, settings: Settings, tenant: Tenant, pro
 def app_of(edge: StreamEdge, access: AccessCache) -> Litestar:
     return Litestar(
         route_handlers=routers,
-        dependencies=dependencies | {"edge": Provide(lambda: edge, sync_to_thread=False)},
+        dependencies=dependencies
+        | {
+            "edge": Provide(lambda: edge, sync_to_thread=False),
+            "database": Provide(lambda: edge.database, sync_to_thread=False),
+            "once": Provide(once_key),
+        },
         exception_handlers=HANDLERS,
         before_request=refuse_credentials_in_url,
         state=State({"tidings": Holder(access)}),

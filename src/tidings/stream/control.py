@@ -7,7 +7,6 @@ import msgspec
 
 from tidings.errors import Unavailable
 from tidings.events.entry import LogEvent
-from tidings.stream.connection import Connection
 from tidings.stream.hub import Hub
 
 
@@ -22,8 +21,7 @@ class Revoked(msgspec.Struct):
 
 
 class KeyGone(msgspec.Struct):
-    key: str | None = None
-    kid: str | None = None
+    kid: str
 
 
 class Reopened(msgspec.Struct):
@@ -111,15 +109,8 @@ def revoke_public_key(hub: Hub, event: LogEvent) -> None:
     gone = msgspec.json.decode(event.data, type=KeyGone)
     # Rare, so a walk over all connections is cheaper than an index.
     for connection in hub.everyone():
-        if connection.project == event.project and may_rest_on(connection, gone):
+        if connection.project == event.project and connection.signed_by == gone.kid:
             connection.close("revoked")
-
-
-def may_rest_on(connection: Connection, gone: KeyGone) -> bool:
-    """A stream opened by ticket does not know its token's key, so it ends with any key of its project."""
-    if connection.signed_by is None:
-        return connection.session is not None
-    return connection.signed_by in (gone.key, gone.kid)
 
 
 def reopen_session(hub: Hub, event: LogEvent) -> None:

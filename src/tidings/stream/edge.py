@@ -28,7 +28,7 @@ from tidings.stream.hub import Hub
 from tidings.stream.memberships import Loaded, load_memberships
 from tidings.stream.protocol import StreamingProtocol
 from tidings.stream.replay import reset_frame
-from tidings.stream.sessions import FORGET_PROJECT, SWEEP, extend_session, open_sessions
+from tidings.stream.sessions import SWEEP, extend_session, open_sessions
 from tidings.stream.shard import Shard
 from tidings.stream.sign_in import Visitor
 from tidings.stream.streamed import Streamed
@@ -49,7 +49,6 @@ class StreamEdge:
         self.streamed = Streamed()
         self.hub = Hub(settings.connection_buffer_bytes, self.streamed)
         self.hub.control.append(partial(take_control, self.hub))
-        self.hub.control.append(self.take_ending)
         self.hub.freed = self.free
         self.hub.renewed = self.extend
         self.follower = Follower(database, settings.stream_redis_url or settings.redis_url, settings, self.hub.deliver, self.end_history)
@@ -135,12 +134,7 @@ class StreamEdge:
         """Its ticket's URL reopens it for as long as the new token holds."""
         if connection.session is not None:
             until, issued = datetime.fromtimestamp(connection.expires_at, UTC), datetime.fromtimestamp(connection.issued_at, UTC)
-            self.spawn(self.quietly(extend_session(self.database, connection.session, until, issued)))
-
-    def take_ending(self, event: LogEvent) -> None:
-        # A ticket does not say which key signed the token behind it, so all of the project's end with any of its keys.
-        if event.type == "public_key.revoked":
-            self.spawn(self.quietly(self.database.system.execute(FORGET_PROJECT, event.project)))
+            self.spawn(self.quietly(extend_session(self.database, connection.session, until, issued, connection.signed_by)))
 
     async def quietly(self, work: Any) -> None:
         try:

@@ -6,11 +6,13 @@ from litestar import Request, Response, Router, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import JSONBody, Parameter
+from litestar.params import HeaderParameter, JSONBody, Parameter
 
 from tidings.access.guards import may
+from tidings.access.idempotency import OnceKey, answer_once
 from tidings.access.principals import KeyHolder, SubscriberSession
 from tidings.errors import Malformed
+from tidings.platform.postgres import Database, tenant_transaction
 from tidings.platform.problems import responses
 from tidings.stream.devices import acknowledge
 from tidings.stream.edge import StreamEdge
@@ -18,7 +20,7 @@ from tidings.stream.log_reader import read_log
 from tidings.stream.opening import EventStream, asked_cursor
 from tidings.stream.poll import MOST_WAIT_S, Polled, poll
 from tidings.stream.renewal import renew_stream
-from tidings.stream.sessions import Ticket, cookie_age, hash_of, issue_ticket
+from tidings.stream.sessions import Ticket, cookie_age, hash_of, issue_ticket, without_ticket
 from tidings.stream.sign_in import COOKIE, visitor_with_token
 from tidings.stream.structs import Acknowledged, Acknowledgement, LogPage, Renewal, Renewed
 
@@ -26,7 +28,7 @@ AnyRequest = Request[Any, Any, Any]
 SUBSCRIBER: list[dict[str, list[str]]] = [{"subscriberToken": []}]
 
 CursorParameter = Annotated[str | None, Parameter(description="Where to go on: `EPOCH.POSITION`. Without it, from now.")]
-LastEventId = Annotated[str | None, Parameter(header="Last-Event-ID", description="As `cursor`; wins over it.")]
+LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID", description="As `cursor`; wins over it.")]
 Wait = Annotated[float, Parameter(ge=0, le=MOST_WAIT_S, description="Seconds to wait for an event.")]
 
 STREAM = ResponseSpec(
@@ -80,14 +82,25 @@ async def poll_stream(
 
 
 @post(
-    "/v1/stream/tickets", operation_id="CreateTicket", status_code=201, security=SUBSCRIBER, responses=responses(201, Ticket, 400, 401, 503)
+    "/v1/stream/tickets",
+    operation_id="CreateTicket",
+    status_code=201,
+    security=SUBSCRIBER,
+    responses=responses(201, Ticket, 400, 401, 409, 503),
 )
-async def create_ticket(edge: NamedDependency[StreamEdge], session: NamedDependency[SubscriberSession]) -> Ticket:
+async def create_ticket(
+    database: NamedDependency[Database], session: NamedDependency[SubscriberSession], once: NamedDependency[OnceKey | None]
+) -> Response[bytes]:
     """A ticket for EventSource, which cannot send headers: GET /v1/stream?ticket=… within 30 seconds.
 
     It opens one stream; the same URL reopens only that one, until the token behind it expires.
     """
-    return await issue_ticket(edge.database, session)
+    async with tenant_transaction(database, session.tenant.id) as connection:
+        # A subscriber's keys are their own: nobody else's answer is replayed to them.
+        own = once and OnceKey(f"subscriber:{session.subscriber}:{once.key}", once.request_hash)
+        return await answer_once(
+            connection, session.tenant.id, own, lambda: issue_ticket(connection, session), without_secret=without_ticket
+        )
 
 
 @post("/v1/stream/cookie", operation_id="SetStreamCookie", status_code=204, security=SUBSCRIBER, responses=responses(204, None, 400, 401))
