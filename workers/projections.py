@@ -27,11 +27,18 @@ async def main(settings: Settings) -> None:
     assert settings.redis_url is not None
     waker = Waker(open_redis(settings.redis_url))
     waker.start()
+    try:
+        await work(settings.database_url, waker, settings.retention_days)
+    finally:
+        await waker.stop()
+
+
+async def work(database_url: str, waker: Waker, retention_days: int) -> None:
     async with asyncio.TaskGroup() as tasks:
-        pool = await pool_when_there(settings.database_url)
+        pool = await pool_when_there(database_url)
         tasks.create_task(keep_doing("fan-outs", lambda: fan_out(pool, waker), FANOUT_IDLE_S))
         tasks.create_task(keep_doing("expiry", lambda: expire(pool, waker), EXPIRY_IDLE_S))
-        tasks.create_task(keep_doing("house-keeping", lambda: house(pool, settings.retention_days), HOUSE_IDLE_S))
+        tasks.create_task(keep_doing("house-keeping", lambda: house(pool, retention_days), HOUSE_IDLE_S))
 
 
 async def pool_when_there(url: str) -> asyncpg.Pool:

@@ -12,6 +12,7 @@ from loguru import logger
 from tidings.events.appender import Appender, StreamAhead
 from tidings.events.lease import Lease, give_up_lease, renew_epoch, renew_lease, take_lease
 from tidings.events.sequence import sequence
+from tidings.platform.ending import end_tasks
 from tidings.platform.metrics import EVENTS_SEQUENCED, SEQUENCER_LAG, SEQUENCER_LEADS
 from tidings.platform.postgres import POSTGRES_AWAY
 from tidings.platform.redis import REDIS_AWAY, WAKE_CHANNEL
@@ -118,8 +119,7 @@ class Sequencer:
                 raise
             finally:
                 SEQUENCER_LEADS.labels(lease.shard).set(0)
-                appending.cancel()
-                await asyncio.gather(appending, return_exceptions=True)
+                await end_tasks([appending])
 
     async def move(self, connection: asyncpg.Connection, lease: Lease, appender: Appender, appending: asyncio.Task[None]) -> None:
         """Move events while the lease lasts. Raises Deposed or StreamAhead."""

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from tidings.platform.ending import end_tasks
 from tidings.platform.redis import REDIS_AWAY, WAKE_CHANNEL
 
 AWAY_PAUSE_S = 0.5
@@ -21,9 +22,7 @@ class Waker:
         self.task = asyncio.create_task(self.run())
 
     async def stop(self) -> None:
-        if self.task is not None:
-            self.task.cancel()
-            await asyncio.gather(self.task, return_exceptions=True)
+        await end_tasks([self.task])
 
     def wake(self, shard: int) -> None:
         self.shards.add(shard)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from tidings.errors import TooMany
+from tidings.platform.ending import end_tasks
 from tidings.platform.gather import Gather
 from tidings.platform.redis import REDIS_AWAY
 
@@ -200,9 +201,7 @@ class Admission:
         await self.gather.get(Ask(self.number, 0, 0))
 
     async def stop(self) -> None:
-        if self.task is not None:
-            self.task.cancel()
-            await asyncio.gather(self.task, return_exceptions=True)
+        await end_tasks([self.task])
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self.redis.delete(self.key)

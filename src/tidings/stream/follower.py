@@ -17,6 +17,7 @@ from tidings.events.cursor import Cursor
 from tidings.events.entry import LogEvent, unpack
 from tidings.events.live import FIELD, stream_key
 from tidings.events.log import read_after
+from tidings.platform.ending import end_tasks
 from tidings.platform.postgres import POSTGRES_AWAY, Database
 from tidings.platform.redis import REDIS_AWAY, open_redis
 from tidings.settings import Settings
@@ -59,9 +60,7 @@ class Follower:
         self.tasks.append(asyncio.create_task(self.poll_for_ever()))
 
     async def stop(self) -> None:
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await end_tasks(self.tasks)
 
     @property
     def redis_away(self) -> bool:

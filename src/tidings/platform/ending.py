@@ -1,0 +1,23 @@
+"""Ending tasks for certain.
+
+One cancel() is not enough for what talks to Redis: redis-py sends by asyncio.wait_for, which in Python 3.11 swallows a cancellation that
+comes together with what it waits for, and then the task goes on for ever.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+PATIENCE_S = 1.0
+
+
+async def end_tasks(tasks: Iterable[asyncio.Task[Any] | None]) -> None:
+    """Cancel them, again if need be, and wait until they have ended, however they do."""
+    left = {task for task in tasks if task is not None}
+    while left:
+        for task in left:
+            task.cancel()
+        ended, left = await asyncio.wait(left, timeout=PATIENCE_S)
+        for task in ended:
+            # Looked at, so that nobody is told that it was not.
+            _ = task.cancelled() or task.exception()
