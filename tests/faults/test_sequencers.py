@@ -98,7 +98,8 @@ async def test_a_stopped_leader_is_replaced_and_writes_nothing_when_it_goes_on(d
                 lines = len(leader.lines())
                 leader.go_on()
             # It wakes in the middle of whatever it did, and finds that its term has passed.
-            await until(lambda part=leader, lines=lines: len(part.lines()) >= lines + len(terms), 10, "what it finds")  # type: ignore[misc]
+            enough = lines + len(terms)
+            await until(lambda part=leader, enough=enough: len(part.lines()) >= enough, 10, "what it finds")  # type: ignore[misc]
             await load_moves(load)
             assert await leaders(connection) == {other.pid}
             assert all(row["term"] == terms[row["shard"]] + 1 for row in await connection.fetch(HOLDERS))
