@@ -8,10 +8,10 @@ from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
-# What a caller must be ready for when Redis is away or answers nonsense.
-REDIS_AWAY = (RedisError, OSError, TimeoutError)
+# What a caller must be ready for when Redis is away or answers nonsense; a cluster out of reach is, to redis-py, no RedisError.
+REDIS_AWAY = (RedisError, RedisClusterException, OSError, TimeoutError)
 
 # Published after each commit, with the shard's number, to wake its sequencer.
 WAKE_CHANNEL = "tidings:wake"
