@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, Literal
 
 import msgspec
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -24,6 +24,7 @@ from tidings.notifications import routes as notification_routes
 from tidings.notifications.publish import PublishDoor
 from tidings.openapi import complete, openapi_config
 from tidings.platform.ids import rise_above
+from tidings.platform.metrics import REQUESTS
 from tidings.platform.postgres import NOT_YET, Database, open_database
 from tidings.platform.problems import HANDLERS
 from tidings.platform.redis import open_redis
@@ -108,6 +109,7 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
         dependencies=dependencies_of(process) | access_dependencies,
         exception_handlers=HANDLERS,
         before_request=check_request,
+        after_request=count_answer,
         cors_config=cors_of(process.settings),
         openapi_config=openapi_config(process.settings),
         request_max_body_size=MOST_BODY_BYTES,
@@ -127,6 +129,11 @@ async def check_request(request: Request[Any, Any, Any]) -> None:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise UnsupportedMediaType(f"The body came as {media_type or 'no media type'}; send `Content-Type: application/json`.")
+
+
+async def count_answer(response: Response[Any]) -> Response[Any]:
+    REQUESTS.labels(response.status_code).inc()
+    return response
 
 
 def dependencies_of(process: Process) -> dict[str, Provide]:

@@ -4,7 +4,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 LATENCIES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-REQUESTS = Counter("tidings_requests_total", "Answers given", ["method", "status"])
+REQUESTS = Counter("tidings_requests_total", "Answers given", ["status"])
 ERRORS = Counter("tidings_errors_total", "Failures nobody foresaw", ["where"])
 
 PUBLISHED = Counter("tidings_notifications_accepted_total", "Notifications accepted")

@@ -26,7 +26,7 @@ from tidings.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from tidings.platform.metrics import ERRORS
+from tidings.platform.metrics import ERRORS, REQUESTS
 
 MEDIA_TYPE = "application/problem+json"
 # A name, not an address: problems are described where they are met, in `detail`.
@@ -84,6 +84,7 @@ def problem_of(error: TidingsError) -> dict[str, Any]:
 
 
 def problem_response(error: TidingsError) -> Response[bytes]:
+    REQUESTS.labels(error.status).inc()
     headers: dict[str, str] = {}
     if isinstance(error, TooMany | Unavailable):
         headers["Retry-After"] = str(error.retry_after)

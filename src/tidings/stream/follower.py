@@ -18,6 +18,7 @@ from tidings.events.entry import LogEvent, unpack
 from tidings.events.live import FIELD, stream_key
 from tidings.events.log import read_after
 from tidings.platform.ending import end_tasks
+from tidings.platform.metrics import BACKLOG
 from tidings.platform.postgres import POSTGRES_AWAY, Database
 from tidings.platform.redis import REDIS_AWAY, open_redis
 from tidings.settings import Settings
@@ -98,6 +99,7 @@ class Follower:
                 await self.begin(number, epoch, head)
                 continue
             shard.backlog = backlog
+            BACKLOG.labels(number).set(backlog)
             if shard.epoch != epoch:
                 await self.begin_again(shard, epoch, head)
             elif self.is_left_behind(shard, head):
