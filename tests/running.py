@@ -261,9 +261,9 @@ class Running:
     async def end(self) -> None:
         await asyncio.gather(*(end_somehow(part) for part in [*self.extra, self.api, self.sequencer, self.projections]))
 
-    async def another_api(self, **settings: str) -> Api:
+    async def another_api(self, role: str = "all", **settings: str) -> Api:
         """A second API process on a port of its own, ready. settings: as in `TIDINGS_DRAIN_S="10"`."""
-        api = self.new_api(f"api-{len(self.extra) + 2}", settings)
+        api = self.new_api(f"api-{len(self.extra) + 2}", settings, role)
         self.extra.append(api)
         await api.start()
         await api.ready()
@@ -281,9 +281,9 @@ class Running:
         tenant, api_key = await create_project(self.database, name, self.settings.shards)
         return Project(tenant.id, tenant.key, tenant.shard, api_key, self.base_url)
 
-    def new_api(self, name: str, settings: dict[str, str]) -> Api:
+    def new_api(self, name: str, settings: dict[str, str], role: str = "all") -> Api:
         port = free_port()
-        return Api(self.program(name, ("api", "--port", str(port)), settings), port)
+        return Api(self.program(name, ("api", "--port", str(port), "--role", role), settings), port)
 
     def new_worker(self, name: str, worker: str, settings: dict[str, str]) -> Part:
         return Part(self.program(name, ("worker", worker), settings))
