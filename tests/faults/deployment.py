@@ -221,7 +221,7 @@ class Deployment:
         return inherited | own | dict(self.environ)
 
     async def __aenter__(self) -> "Deployment":
-        self.http = aiohttp.ClientSession()
+        self.http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         try:
             await asyncio.gather(self.postgres.start(), self.valkey.start())
             await self.command("migrate")
