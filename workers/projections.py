@@ -11,7 +11,7 @@ from tidings.events.wake import Waker
 from tidings.notifications.fanout import advance_one
 from tidings.notifications.sweep import expire_due, keep_house
 from tidings.platform.metrics import ERRORS
-from tidings.platform.postgres import NOT_YET, open_pool
+from tidings.platform.postgres import NOT_YET, POSTGRES_AWAY, open_pool
 from tidings.platform.redis import open_redis
 from tidings.settings import Settings
 
@@ -58,7 +58,9 @@ async def keep_doing(what: str, work: Callable[[], Awaitable[bool]], idle_s: flo
             troubled = False
         except Exception as error:  # one bad row must not end the process that serves all the others
             if not troubled:
-                logger.opt(exception=error).warning("{}: {}; trying again", what, type(error).__name__)
+                # PostgreSQL that is away is no riddle; anything else is told with its traceback.
+                cause = None if isinstance(error, POSTGRES_AWAY) else error
+                logger.opt(exception=cause).warning("{}: {}; trying again", what, type(error).__name__)
                 ERRORS.labels("projections").inc()
             troubled, has_worked = True, False
         await asyncio.sleep(0 if has_worked else AWAY_S if troubled else idle_s)
