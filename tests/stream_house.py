@@ -54,19 +54,22 @@ class Stream:
         self.last_id: str | None = None
 
     async def next(self) -> Told:
-        """The next event; comments are passed over. Raises Ended."""
+        """The next event of the log; comments and counts, which come when they can, are passed over. Raises Ended."""
         async with asyncio.timeout(WITHIN_S):
             fields: dict[str, str] = {}
             while True:
                 line = (await self.response.content.readline()).decode()
                 if not line:
                     raise Ended
-                if line == "\n" and "event" in fields:
+                if line == "\n" and fields.get("event") == "inbox.counts":
+                    fields = {}
+                elif line == "\n" and "event" in fields:
                     told = Told(fields.get("id"), fields["event"], json.loads(fields["data"]))
                     self.last_id = told.id or self.last_id
                     return told
-                name, _, value = line.rstrip("\n").partition(": ")
-                fields[name] = value
+                else:
+                    name, _, value = line.rstrip("\n").partition(": ")
+                    fields[name] = value
 
     async def titles(self, count: int) -> list[str]:
         """Of the next notifications."""

@@ -136,6 +136,9 @@ class StreamEdge:
             until, issued = datetime.fromtimestamp(connection.expires_at, UTC), datetime.fromtimestamp(connection.issued_at, UTC)
             self.spawn(self.quietly(extend_session(self.database, connection.session, until, issued, connection.signed_by)))
 
+    async def tell_counts(self) -> None:
+        self.hub.tell(await self.hub.stale_counts.take(self.database))
+
     async def quietly(self, work: Any) -> None:
         try:
             await work
@@ -152,6 +155,7 @@ class StreamEdge:
                 self.hub.tick()
                 StreamingProtocol.close_overdue(asyncio.get_running_loop().time())
                 await self.quietly(self.streamed.flush(self.database))
+                await self.quietly(self.tell_counts())
                 if second % SWEEP_EVERY_S == 0:
                     await self.quietly(self.database.system.execute(SWEEP))
             except Exception:

@@ -18,6 +18,7 @@ from tidings.stream.connection import Connection
 from tidings.stream.frames import frame_of
 from tidings.stream.memberships import Joining
 from tidings.stream.shard import Shard
+from tidings.stream.stale_counts import StaleCounts
 from tidings.stream.streamed import Streamed
 from tidings.stream.wheel import Wheel
 
@@ -59,6 +60,7 @@ class Hub:
         self.endings = 0
         self.recent_endings: list[LogEvent] = []
         self.paused: set[Connection] = set()
+        self.stale_counts = StaleCounts()
         self.wheel = Wheel()
 
     # Coming and going
@@ -178,8 +180,10 @@ class Hub:
         if not parcel.events:
             return (), b""
         audience = self.audience(parcel.events[0])
-        if audience and self.streamed.has_room:
-            self.streamed.note(parcel.events, len(audience))
+        if audience:
+            self.stale_counts.note(parcel.events[0], audience)
+            if self.streamed.has_room:
+                self.streamed.note(parcel.events, len(audience))
         return audience, parcel.frames[0] if len(parcel.frames) == 1 else b"".join(parcel.frames)
 
     def audience(self, event: LogEvent) -> Collection[Connection]:
@@ -225,6 +229,13 @@ class Hub:
             if connection.shard is shard:
                 connection.close_with(last_words(), "reset")
         shard.wake()
+
+    def tell(self, words: dict[int, bytes]) -> None:
+        """Something that is no event of the log, to live streams, by subscriber."""
+        for subscriber, data in words.items():
+            for connection in self.of(subscriber):
+                if connection.is_live:
+                    connection.write(data)
 
     def tick(self) -> None:
         """Each second: heartbeats, tokens that expire, clients that do not read."""
