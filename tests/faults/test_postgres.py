@@ -181,7 +181,7 @@ async def test_disk_full(small_disk: Path, seed: int) -> None:
     options = {"max_wal_size": "48MB", "min_wal_size": "32MB", "shared_buffers": "16MB"}
     async with Deployment(small_disk, postgres=options) as deployment:
         api_key = await deployment.new_project()
-        async with under_load(deployment, api_key, seed) as load:
+        async with under_load(deployment, api_key, seed):
             lines, began = [len(part.lines()) for part in deployment.own], time.monotonic()
             filler = fill(small_disk / "postgres", leave=256 * 1024)
             try:
