@@ -88,6 +88,21 @@ async def test_members_are_those_as_of_the_position(
     assert await holders(people, later, inbox_rows) == [2, 3, 4, 5, 6]
 
 
+async def test_people_in_several_of_the_audiences_get_it_once(
+    database: Database, project: Tenant, people: list[SubscriberSession], change: Any, publish: Any, inbox_rows: Rows
+) -> None:
+    await change("first", add=people[:4])
+    await change("second", add=people[2:6])
+    await change("second", remove=people[2:3])
+    await change("second", add=people[2:3])
+    big = await publish([{"topic": "first"}, {"topic": "second"}, people[0].external_id, people[6].external_id])
+    await sequenced(database, big)
+    await finish(database)
+    assert await holders(people, big, inbox_rows) == list(range(7))
+    async with tenant_connection(database, project.id) as connection:
+        assert {one.step: one.count for one in (await detail_of(connection, project.id, big)).timeline}["fanned_out"] == 7
+
+
 async def test_a_chunk_that_was_rolled_back_is_done_again_and_nobody_gets_it_twice(
     database: Database, project: Tenant, people: list[SubscriberSession], change: Any, publish: Any, inbox_rows: Rows
 ) -> None:

@@ -29,23 +29,34 @@ ORDER BY f.touched_at LIMIT 1 FOR UPDATE OF f SKIP LOCKED
 """
 
 # $1 topics, $2 position, $3 cursor, $4 how many, $5 everyone, $6 project, $7 newest subscriber, $8 recipients.
-MEMBERS = """
-SELECT subscriber FROM (
-    SELECT unnest($8::bigint[]) AS subscriber
-    UNION
-    SELECT member.subscriber FROM unnest($1::bigint[]) AS topic (id) CROSS JOIN LATERAL (
-        SELECT m.subscriber FROM topic_members m
-        JOIN topic_changes added ON added.id = m.added_by
-        LEFT JOIN topic_changes removed ON removed.id = m.removed_by
-        WHERE m.topic = topic.id AND m.subscriber > $3 AND added.position < $2 AND (removed.position IS NULL OR removed.position > $2)
-        ORDER BY m.subscriber LIMIT $4
+#
+# A range of each index is read first and sieved afterwards: sieving first made the planner join all the remaining members for every chunk
+# (10,000 rows/s at the beginning of a million instead of 100,000). The chunk ends where the first source that was cut short ends.
+CHUNK_OF = """
+WITH scanned AS MATERIALIZED (
+    SELECT topic.id AS source, member.* FROM unnest($1::bigint[]) AS topic (id) CROSS JOIN LATERAL (
+        SELECT subscriber, added_by, removed_by FROM topic_members
+        WHERE topic = topic.id AND subscriber > $3 ORDER BY subscriber FETCH FIRST ($4) ROWS WITH TIES
     ) AS member
-    UNION
-    SELECT id FROM (
-        SELECT id FROM subscribers WHERE $5 AND project = $6 AND id > $3 AND id <= $7 AND deleted_at IS NULL ORDER BY id LIMIT $4
+    UNION ALL
+    SELECT 0, everybody.id, NULL, NULL FROM (
+        SELECT id FROM subscribers WHERE $5 AND project = $6 AND id > $3 AND id <= $7 AND deleted_at IS NULL
+        ORDER BY id FETCH FIRST ($4) ROWS ONLY
     ) AS everybody
-) AS audience
-WHERE subscriber > $3 ORDER BY subscriber LIMIT $4
+), bound AS MATERIALIZED (
+    SELECT min(last) AS up_to FROM (
+        SELECT max(subscriber) AS last FROM scanned GROUP BY source HAVING count(*) >= $4
+    ) AS cut_short
+), audience AS (
+    SELECT s.subscriber FROM scanned s
+    LEFT JOIN topic_changes added ON added.id = s.added_by
+    LEFT JOIN topic_changes removed ON removed.id = s.removed_by
+    WHERE s.source = 0 OR (added.position < $2 AND (removed.position IS NULL OR removed.position > $2))
+    UNION
+    SELECT subscriber FROM unnest($8::bigint[]) AS subscriber WHERE subscriber > $3
+)
+SELECT (SELECT up_to FROM bound), coalesce(array_agg(subscriber ORDER BY subscriber), '{}')
+FROM audience WHERE subscriber <= coalesce((SELECT up_to FROM bound), subscriber)
 """
 
 WRITE = """
@@ -57,7 +68,7 @@ LEFT JOIN inbox_states s ON s.subscriber = chunk.subscriber
 ON CONFLICT DO NOTHING
 """
 
-ADVANCE = "UPDATE fanouts SET cursor = $2, written = written + $3, touched_at = clock_timestamp() WHERE id = $1"
+ADVANCE = "UPDATE fanouts SET cursor = coalesce($2, cursor), written = written + $3, touched_at = clock_timestamp() WHERE id = $1"
 FINISH = "UPDATE fanouts SET done_at = clock_timestamp() WHERE id = $1 RETURNING written"
 
 
@@ -93,17 +104,20 @@ async def advance_one(connection: Connection) -> Tenant | None:
     if fanout.kind == "deliver" and fanout.is_withdrawn:
         await connection.execute(FINISH, fanout.id)
         return tenant
-    subscribers = await chunk_of(connection, fanout)
+    subscribers, up_to = await chunk_of(connection, fanout)
+    changed = 0
     if subscribers:
-        await (deliver if fanout.kind == "deliver" else withdraw_chunk)(connection, fanout, subscribers)
-    if len(subscribers) < CHUNK:
+        changed = await (deliver if fanout.kind == "deliver" else remove)(connection, fanout, subscribers)
+    await connection.execute(ADVANCE, fanout.id, up_to, changed)
+    if up_to is None:
         await finish(connection, tenant, fanout)
     return tenant
 
 
-async def chunk_of(connection: Connection, fanout: Fanout) -> list[int]:
-    rows = await connection.fetch(
-        MEMBERS,
+async def chunk_of(connection: Connection, fanout: Fanout) -> tuple[list[int], int | None]:
+    """The next people, and up to whom this goes; None when nobody is left."""
+    up_to, subscribers = await connection.fetchrow(
+        CHUNK_OF,
         fanout.topics or [],
         fanout.position,
         fanout.cursor,
@@ -113,23 +127,24 @@ async def chunk_of(connection: Connection, fanout: Fanout) -> list[int]:
         fanout.newest_subscriber or 0,
         fanout.recipients or [],
     )
-    return [row[0] for row in rows]
+    return subscribers, up_to
 
 
-async def deliver(connection: Connection, fanout: Fanout, subscribers: list[int]) -> None:
+async def deliver(connection: Connection, fanout: Fanout, subscribers: list[int]) -> int:
+    """How many items were written."""
     tag = await connection.execute(
         WRITE, fanout.project, fanout.notification, fanout.category, fanout.collapse_key, fanout.expires_at, subscribers
     )
     written = int(tag.rpartition(" ")[2])
     if fanout.collapse_key is not None:
         await remove_collapsed(connection, fanout.project, fanout.collapse_key, subscribers)
-    await connection.execute(ADVANCE, fanout.id, subscribers[-1], written)
     INBOX_ROWS.inc(written)
+    return written
 
 
-async def withdraw_chunk(connection: Connection, fanout: Fanout, subscribers: list[int]) -> None:
-    removed = await remove_items(connection, fanout.notification, subscribers)
-    await connection.execute(ADVANCE, fanout.id, subscribers[-1], removed)
+async def remove(connection: Connection, fanout: Fanout, subscribers: list[int]) -> int:
+    """How many items were taken out."""
+    return await remove_items(connection, fanout.notification, subscribers)
 
 
 async def finish(connection: Connection, tenant: Tenant, fanout: Fanout) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from tidings.events.entry import LogEvent
 from tidings.events.log import heads, read_after
 from tidings.notifications.counts import LOCK
-from tidings.notifications.fanout import CHUNK, MEMBERS
+from tidings.notifications.fanout import CHUNK, CHUNK_OF
 from tidings.notifications.marks import CHANGE, MOVE, SETTLE_APART, Action
 from tidings.notifications.structs import Shown
 from tidings.notifications.withdraw import remove_collapsed, remove_items
@@ -120,15 +120,12 @@ async def audience_of(connection: Connection, event: LogEvent) -> AsyncIterator[
         yield event.recipients or []
         return
     newest = await connection.fetchval(FANOUT, event.notification) or 0
-    cursor = 0
-    while True:
-        rows = await connection.fetch(
-            MEMBERS, event.topics or [], event.position, cursor, CHUNK, event.everyone, event.project, newest, event.recipients or []
+    cursor: int | None = 0
+    while cursor is not None:
+        cursor, subscribers = await connection.fetchrow(
+            CHUNK_OF, event.topics or [], event.position, cursor, CHUNK, event.everyone, event.project, newest, event.recipients or []
         )
-        if not rows:
-            return
-        yield [row[0] for row in rows]
-        cursor = rows[-1][0]
+        yield subscribers
 
 
 async def replay_mark(connection: Connection, event: LogEvent) -> None:
