@@ -30,7 +30,7 @@ from tidings.access.structs import (
     TokensRevoked,
 )
 from tidings.events.wake import Waker
-from tidings.platform.keyset import DEFAULT_LIMIT, After, Limit
+from tidings.platform.paging import DEFAULT_LIMIT, After, Limit
 from tidings.platform.postgres import Database, tenant_transaction
 from tidings.platform.problems import responses
 

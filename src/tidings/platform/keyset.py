@@ -3,17 +3,11 @@
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import Annotated, TypeVar
-
-from litestar.params import Parameter
+from typing import TypeVar
 
 from tidings.errors import Malformed
 
 T = TypeVar("T")
-
-DEFAULT_LIMIT = 100
-Limit = Annotated[int, Parameter(ge=1, le=1000, description="Items a page.")]
-After = Annotated[str | None, Parameter(max_length=100, description="`next` of the page before.")]
 
 
 def encode_place(inner: int) -> str:

@@ -12,7 +12,7 @@ from tidings.access.guards import may
 from tidings.access.idempotency import OnceKey, answer_once
 from tidings.access.principals import KeyHolder
 from tidings.events.wake import Waker
-from tidings.platform.keyset import DEFAULT_LIMIT, After, Limit
+from tidings.platform.paging import DEFAULT_LIMIT, After, Limit
 from tidings.platform.postgres import Database, tenant_connection, tenant_transaction
 from tidings.platform.problems import responses
 from tidings.recipients.members import change_members, list_members
