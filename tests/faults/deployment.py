@@ -235,7 +235,8 @@ class Deployment:
     async def __aexit__(self, *_: object) -> None:
         await self.http.close()
         await asyncio.gather(*(part.kill() for part in self.parts), return_exceptions=True)
-        shutil.rmtree(self.postgres.program.folder, ignore_errors=True)
+        for server in (self.postgres, self.valkey):
+            shutil.rmtree(server.program.folder, ignore_errors=True)
 
     async def ready(self, within: float = STARTS_WITHIN_S) -> None:
         await asyncio.gather(*(api.ready(within) for api in self.apis))
