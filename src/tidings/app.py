@@ -125,7 +125,7 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
 async def check_request(request: Request[Any, Any, Any]) -> None:
     """What holds for every route. Raises Malformed or UnsupportedMediaType."""
     await refuse_credentials_in_url(request)
-    if request.method in ("POST", "PUT", "PATCH") and request.headers.get("content-length", "0") != "0":
+    if request.method in ("POST", "PUT", "PATCH") and has_body(request):
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise UnsupportedMediaType(f"The body came as {media_type or 'no media type'}; send `Content-Type: application/json`.")
@@ -134,6 +134,10 @@ async def check_request(request: Request[Any, Any, Any]) -> None:
 async def count_answer(response: Response[Any]) -> Response[Any]:
     REQUESTS.labels(response.status_code).inc()
     return response
+
+
+def has_body(request: Request[Any, Any, Any]) -> bool:
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
 def dependencies_of(process: Process) -> dict[str, Provide]:

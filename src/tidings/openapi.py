@@ -63,8 +63,9 @@ def openapi_config(settings: Settings) -> OpenAPIConfig:
         tags=TAGS,
         components=Components(security_schemes=schemes),
         security=[{"apiKey": []}],
-        path="/",
-        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        # Ours is at /openapi.json, with examples (reference/routes.py); Litestar must serve it somewhere.
+        path="/openapi",
+        render_plugins=[JsonRenderPlugin(path="/plain.json")],
         use_handler_docstrings=True,
     )
 
@@ -82,14 +83,14 @@ def complete(document: OpenAPI) -> OpenAPI:
         for method in METHODS:
             operation = getattr(item, method) if isinstance(item, PathItem) else None
             if operation is not None:
-                complete_operation(operation)
+                complete_operation(operation, takes_body=method in ("post", "put", "patch"))
     return document
 
 
-def complete_operation(operation: Operation) -> None:
+def complete_operation(operation: Operation, takes_body: bool) -> None:
     answers = operation.responses = operation.responses or {}
     is_open = operation.security is not None and {} in operation.security
-    common = ANYWHERE + (() if is_open else WITH_CREDENTIAL) + (WITH_BODY if operation.request_body else ())
+    common = ANYWHERE + (() if is_open else WITH_CREDENTIAL) + (WITH_BODY if takes_body else ())
     for status in common:
         answers.setdefault(str(status), problem_answer(status))
     for code, answer in answers.items():

@@ -56,12 +56,17 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """
     values: dict[str, Any] = {}
     for name, value in environ.items():
-        if name.startswith("TIDINGS_") and value != "":
+        if name.startswith("TIDINGS_") and value != "" and not is_of_kubernetes(name, value):
             field = name.removeprefix("TIDINGS_").lower()
             if field not in READERS:
                 raise Misconfigured(f"{name} is no setting of Tidings. Settings are: {', '.join(sorted(map(variable, READERS)))}.")
             values[field] = read(field, value)
     return Settings(**values)
+
+
+def is_of_kubernetes(name: str, value: str) -> bool:
+    """A Service called `tidings` puts TIDINGS_PORT=tcp://… and the like into every container of its namespace."""
+    return value.startswith(("tcp://", "udp://")) or name.startswith(("TIDINGS_SERVICE_", "TIDINGS_PORT_"))
 
 
 def read(field: str, value: str) -> Any:
@@ -86,8 +91,15 @@ def redacted(field: str, value: str) -> str:
 
 
 def redacted_url(url: str) -> str:
-    _, separator, place = url.rpartition("@")
-    return f"{url.split('://')[0]}://***@{place}" if separator else url
+    """Scheme, host and path. A password may stand before the host, in the query, or anywhere when it is no URL at all."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "***"
+    if not parts.scheme or not parts.netloc:
+        return "***"
+    credentials, separator, place = parts.netloc.rpartition("@")
+    return f"{parts.scheme}://{'***' if credentials else ''}{separator}{place}{parts.path}{'?***' if parts.query else ''}"
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:
@@ -124,6 +136,8 @@ def url_with(*schemes: str) -> Callable[[str], str]:
         parts = urlsplit(value)
         if parts.scheme not in schemes or not parts.netloc:
             raise ValueError(value)
+        if "," not in parts.netloc:
+            _ = parts.port  # raises ValueError for what is no port
         return value
 
     return reader

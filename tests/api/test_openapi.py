@@ -56,6 +56,25 @@ async def test_every_operation_describes_itself(project: Project) -> None:
                 assert operation.get("tags"), f"{method} {path} has no tag"
 
 
+async def test_every_json_body_has_an_example_and_every_creating_post_its_key(project: Project) -> None:
+    document = await project.call("GET", "/openapi.json")
+    operations = [operation for item in document["paths"].values() for operation in item.values() if isinstance(operation, dict)]
+    for operation in operations:
+        for holder in (operation.get("requestBody", {}), *operation["responses"].values()):
+            for media_type, media in holder.get("content", {}).items():
+                assert "json" not in media_type or "example" in media, operation["operationId"]
+    keyed = {one["operationId"] for one in operations if any(p["name"] == "Idempotency-Key" for p in one.get("parameters", []))}
+    assert keyed == {
+        *("PublishNotification", "PublishBatch", "PutSubscribers", "CreateToken", "CreateTicket"),
+        *("CreateKey", "RotateKey", "AddPublicKey"),
+    }
+
+
+async def test_the_address_of_the_api_leads_to_its_documentation(project: Project) -> None:
+    async with aiohttp.ClientSession() as session, session.get(project.base_url) as answer:
+        assert (answer.status, answer.url.path, answer.content_type) == (200, "/docs", "text/html")
+
+
 async def test_the_documentation_page_lists_every_operation(project: Project) -> None:
     document = await project.call("GET", "/openapi.json")
 

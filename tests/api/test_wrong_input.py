@@ -1,6 +1,7 @@
 """Wrong input gets a 4xx problem that says what was wrong and where, never a 500."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -8,6 +9,7 @@ import pytest
 from running import Project, Running
 
 PUBLISH = "/v1/notifications"
+NESTED = b'{"to": ["a"], "title": "x", "data": {"a": ' + b"[" * 3000 + b"]" * 3000 + b"}}"
 
 
 async def refused(project: Project, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, Any]:
@@ -45,6 +47,10 @@ def publish(**fields: Any) -> bytes:
         (publish(url="javascript:alert(1)"), "url"),
         (publish(expires_at="2001-01-01T00:00:00Z"), "expires_at"),
         (publish(expires_at="tomorrow"), "expires_at"),
+        (publish(expires_at="9999-12-31T23:59:59-12:00"), "expires_at"),
+        (publish(to=["a/b"]), "to[0]"),
+        (publish(to=["bulk"]), "to[0]"),
+        (publish(category="abc\n"), "category"),
         (publish(channels=["pigeon"]), "channels[0]"),
         (publish(channels=[]), "channels"),
         (publish(priority="urgent"), "priority"),
@@ -57,7 +63,7 @@ async def test_a_wrong_field_is_named(project: Project, body: bytes, field: str)
     assert (status, problem.get("field")) == (422, field)
 
 
-@pytest.mark.parametrize("body", [b"{", b"[1,", b"\xff\xfe", b'{"to": ["a"], "title": "\\ud800"}'])
+@pytest.mark.parametrize("body", [b"{", b"[1,", b"\xff\xfe", b'{"to": ["a"], "title": "\\ud800"}', b'{"to": ["\xff"]}', b"", NESTED])
 async def test_what_is_no_json_is_malformed(project: Project, body: bytes) -> None:
     status, _ = await refused(project, "POST", PUBLISH, body)
     assert status == 400
@@ -71,6 +77,38 @@ async def test_an_unknown_topic_is_not_found(project: Project) -> None:
 async def test_another_media_type_is_refused(project: Project) -> None:
     status, _ = await refused(project, "POST", PUBLISH, publish(), Content_Type="text/plain")
     assert status == 415
+
+
+async def test_another_media_type_is_refused_though_no_length_is_given(project: Project) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield publish()
+
+    headers = project.headers | {"Content-Type": "text/plain"}
+    async with aiohttp.ClientSession(headers=headers) as session, session.post(project.base_url + PUBLISH, data=chunks()) as answer:
+        assert answer.status == 415
+
+
+async def test_one_wrong_notification_of_a_batch_stops_no_other(project: Project) -> None:
+    wrong = [
+        {"to": ["b"], "title": "x", "expires_at": "9999-12-31T23:59:59-12:00"},
+        {"to": ["b"], "title": "x", "data": {"a": nested(900)}},
+    ]
+    batch = {"notifications": [{"to": ["alice"], "title": "right"}, *wrong]}
+    results = (await project.call("POST", PUBLISH + "/batch", batch, expect=202))["results"]
+    assert "id" in results[0]
+    assert results[1]["error"]["field"] == "expires_at"
+
+
+def nested(depth: int) -> Any:
+    value: Any = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/openapi.yaml", "/v1/nothing/here"])
+async def test_what_is_not_there_is_a_problem_too(project: Project, path: str) -> None:
+    assert (await refused(project, "GET", path))[0] == 404
 
 
 async def test_more_than_a_mebibyte_is_too_large(project: Project) -> None:

@@ -140,6 +140,24 @@ async def test_a_request_head_that_is_not_completed_is_closed(ground: Ground, st
     writer.close()
 
 
+async def test_a_body_that_does_not_come_is_cut_off(house: House) -> None:
+    loop = asyncio.get_running_loop()
+    host, _, port = house.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST /v1/stream/ack HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {await house.token('alice')}\r\nContent-Length: 1000\r\n"
+    writer.write(head.encode() + b"Content-Type: application/json\r\n\r\n{")
+    await house.until(lambda: StreamingProtocol.uploading)
+
+    StreamingProtocol.close_overdue(loop.time() + 59)
+    assert StreamingProtocol.uploading
+    StreamingProtocol.close_overdue(loop.time() + 61)
+
+    with contextlib.suppress(ConnectionResetError):
+        assert await reader.read() == b""
+    assert not StreamingProtocol.uploading
+    writer.close()
+
+
 async def test_a_drain_sends_streams_away_and_takes_no_new_ones(house: House) -> None:
     streams = [await house.listen(f"s{number}") for number in range(20)]
 

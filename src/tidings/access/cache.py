@@ -219,7 +219,7 @@ class AccessCache:
             try:
                 await self.flush()
             except POSTGRES_AWAY as error:
-                logger.warning("when keys were last used could not be written, it is tried again: {}", error)
+                logger.warning("when keys were last used could not be written ({}); it is tried again", type(error).__name__)
 
     async def flush(self) -> None:
         used, self.used = self.used, {}

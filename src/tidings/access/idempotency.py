@@ -6,10 +6,11 @@ transaction tells "still running" without leaving anything behind when the proce
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from litestar import Request, Response
+from litestar.params import HeaderParameter
 
 from tidings.errors import Conflict, Invalid, TidingsError
 from tidings.platform.postgres import Connection
@@ -17,6 +18,10 @@ from tidings.platform.postgres import Connection
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
 T = TypeVar("T")
+KeyHeader = Annotated[
+    str | None,
+    HeaderParameter(name=HEADER, description="Makes a repetition of this request, within 24 hours, answer the same and do nothing."),
+]
 
 
 class OnceKey(msgspec.Struct, frozen=True):
@@ -34,9 +39,9 @@ class Answer(msgspec.Struct, frozen=True):
     replayed: bool = False
 
 
-async def once_key(request: Request[Any, Any, Any]) -> OnceKey | None:
+async def once_key(request: Request[Any, Any, Any], idempotency_key: KeyHeader = None) -> OnceKey | None:
     """The caller's key. Raises Invalid when it is empty, longer than 255 characters or not printable ASCII."""
-    key = request.headers.get(HEADER)
+    key = idempotency_key
     if key is None:
         return None
     if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():

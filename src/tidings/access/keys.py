@@ -13,12 +13,13 @@ from tidings.access.principals import KeyHolder, Tenant
 from tidings.access.secret import hash_of, new_secret, shown_part
 from tidings.access.structs import SHOWN_ONCE, KeyCreated, KeyInfo, KeyPage, NewKey
 from tidings.access.tables import ApiKey
-from tidings.errors import Conflict, Forbidden, Invalid, NotFound
+from tidings.errors import Conflict, Forbidden, NotFound
 from tidings.events.entry import NewEvent
 from tidings.events.outbox import append
 from tidings.platform.ids import random_id
 from tidings.platform.keyset import cut, decode_place, encode_place
 from tidings.platform.postgres import Connection
+from tidings.platform.times import future
 
 INSERT = """
 INSERT INTO api_keys (project, key, name, prefix, hash, scopes, expires_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -36,9 +37,8 @@ class NewKeyRow(msgspec.Struct, frozen=True, kw_only=True):
 async def create_key(connection: Connection, holder: KeyHolder, wanted: NewKey) -> KeyCreated:
     """Raises Forbidden for a scope that the maker lacks, Invalid for an end in the past."""
     refuse_escalation(holder, wanted.scopes)
-    if wanted.expires_at is not None and wanted.expires_at <= datetime.now(UTC):
-        raise Invalid("expires_at is in the past.", field="expires_at")
-    row = NewKeyRow(name=wanted.name, scopes=list(dict.fromkeys(wanted.scopes)), expires_at=wanted.expires_at)
+    expires_at = future(wanted.expires_at, datetime.now(UTC), "expires_at")
+    row = NewKeyRow(name=wanted.name, scopes=list(dict.fromkeys(wanted.scopes)), expires_at=expires_at)
     created, _ = await insert_key(connection, holder.tenant, row, holder.actor)
     return created
 

@@ -8,6 +8,7 @@ import msgspec
 
 from tidings.errors import Invalid
 from tidings.notifications.structs import NewNotification
+from tidings.platform.times import future
 
 MAX_DATA_BYTES = 16 * 1024
 
@@ -37,7 +38,7 @@ def draft_of(wanted: NewNotification, now: datetime) -> Draft:
         else:
             raise Invalid('An audience is {"topic": "…"} or {"everyone": true}.', field=f"to[{index}]")
     check_url(wanted.url)
-    check_expiry(wanted.expires_at, now)
+    future(wanted.expires_at, now, "expires_at")
     check_text(wanted)
     return Draft(wanted, list(subscribers), list(topics), everyone, encoded_data(wanted.data))
 
@@ -52,11 +53,6 @@ def check_url(url: str | None) -> None:
     if scheme not in ("http", "https", "") or not url.isprintable() or " " in url:
         # javascript: and data: would run in the reader's page.
         raise Invalid("A url begins with https://, http:// or is a path of your product, as in /exports/17.", field="url")
-
-
-def check_expiry(expires_at: datetime | None, now: datetime) -> None:
-    if expires_at is not None and expires_at <= now:
-        raise Invalid("expires_at must lie in the future.", field="expires_at")
 
 
 def check_text(wanted: NewNotification) -> None:

@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Request, Response, Router, get, post
+from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody, Parameter
+from litestar.params import HeaderParameter, JSONBody, Parameter
 
 from tidings.access.principals import SubscriberSession
 from tidings.errors import Invalid
@@ -22,13 +22,15 @@ from tidings.platform.postgres import Database, tenant_connection, tenant_transa
 from tidings.platform.problems import responses
 
 Position = Callable[[int], Cursor]
+KnownTag = Annotated[
+    str | None, HeaderParameter(name="If-None-Match", description="The ETag of what the caller has; unchanged, it gets 304.")
+]
 
 MARK_PROBLEMS = responses(200, Marked, 400, 401, 404, 413, 415, 422, 503)
 
 
 @get("/", operation_id="ReadInbox", responses=responses(200, InboxPage, 304, 400, 401, 422))
 async def read_inbox(
-    request: Request[Any, Any, Any],
     session: NamedDependency[SubscriberSession],
     database: NamedDependency[Database],
     position: NamedDependency[Position],
@@ -37,6 +39,7 @@ async def read_inbox(
     unread: Annotated[bool, Parameter(description="Only what is unread.")] = False,
     archived: Annotated[bool, Parameter(description="Only what was archived.")] = False,
     category: Annotated[str | None, Parameter(max_length=100, description="Only this category.")] = None,
+    if_none_match: KnownTag = None,
 ) -> Response[bytes]:
     """The newest items first. `cursor` is where to stream from: page and stream together miss nothing."""
     if unread and archived:
@@ -47,26 +50,26 @@ async def read_inbox(
     here = position(tenant.shard)
     async with tenant_connection(database, tenant.id) as connection:
         page = await read_page(connection, tenant.id, session.subscriber, view, category, after, limit, here)
-    return with_etag(request, msgspec.json.encode(page))
+    return with_etag(if_none_match, msgspec.json.encode(page))
 
 
 @get("/counts", operation_id="CountInbox", responses=responses(200, Counts, 304, 401))
 async def count_inbox(
-    request: Request[Any, Any, Any], session: NamedDependency[SubscriberSession], database: NamedDependency[Database]
+    session: NamedDependency[SubscriberSession], database: NamedDependency[Database], if_none_match: KnownTag = None
 ) -> Response[bytes]:
     """How many items there are, unseen and unread; archived ones do not count."""
     async with tenant_connection(database, session.tenant.id) as connection:
         counts, should_fold = await count_one(connection, session.subscriber)
     if should_fold:
         await fold(database, session.tenant.id, session.subscriber)
-    return with_etag(request, msgspec.json.encode(counts))
+    return with_etag(if_none_match, msgspec.json.encode(counts))
 
 
-def with_etag(request: Request[Any, Any, Any], body: bytes) -> Response[bytes]:
+def with_etag(known: str | None, body: bytes) -> Response[bytes]:
     """304 when the caller has this already (RFC 9110 §13.1.2). Private: an inbox belongs in no shared cache."""
     etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
-    if etag in [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]:
+    if etag in [tag.strip().removeprefix("W/") for tag in (known or "").split(",")]:
         return Response(b"", status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")
 

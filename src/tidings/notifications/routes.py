@@ -76,6 +76,8 @@ def draft_or_error(wanted: dict[str, Any], now: datetime) -> Draft | TidingsErro
     except msgspec.ValidationError as error:
         detail, field = field_of(str(error))
         return Invalid(detail, field=field)
+    except RecursionError:
+        return Invalid("This notification is nested too deeply.", field="data")
     except TidingsError as error:
         return error
 

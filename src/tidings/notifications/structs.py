@@ -36,7 +36,7 @@ class NewNotification(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         | None
     ) = None
     data: dict[str, Any] | None = None
-    category: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,100}$", examples=["exports"])] | None = None
+    category: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,100}$(?!\n)", examples=["exports"])] | None = None
     priority: Priority = "normal"
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
     collapse_key: (

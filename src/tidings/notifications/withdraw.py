@@ -103,6 +103,6 @@ def event_of(
         recipients=recipients,
         topics=topics,
         everyone=everyone,
-        data=msgspec.json.encode({"id": notification, "reason": reason}).decode(),
+        data=msgspec.json.encode({"id": notification}).decode(),
         actor=actor,
     )

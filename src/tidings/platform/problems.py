@@ -105,6 +105,9 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
         return problem_response(NotFound(f"There is no {request.url.path}. The API is described at /docs."))
     if error.status_code == 413:
         return problem_response(TooLarge("A request may have at most 1 MiB."))
+    if "disconnected" in str(error.detail):
+        # It left while it was sending; nobody reads this answer, and it is no failure of ours.
+        return problem_response(Malformed("The request ended before its body did."))
     if error.status_code >= 500:
         return on_unforeseen(request, error)
     if error.status_code == 400:
@@ -120,6 +123,8 @@ def on_validation_exception(_: Request[Any, Any, Any], error: ValidationExceptio
     found = error.extra if isinstance(error.extra, list) else []
     first: Mapping[str, Any] = found[0] if found else {}
     message = str(first.get("message") or error.detail)
+    if message == "'data'":
+        return problem_response(Malformed("There is no body; send a JSON object."))
     detail, field = field_of(message)
     key = first.get("key")
     # Litestar calls the whole body `data` too.
@@ -163,6 +168,11 @@ def on_postgres_error(request: Request[Any, Any, Any], error: asyncpg.PostgresEr
     return on_unforeseen(request, error)
 
 
+def on_unreadable(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    what = "is nested too deeply" if isinstance(error, RecursionError) else "is no UTF-8"
+    return problem_response(Malformed(f"The body {what}."))
+
+
 def on_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     ERRORS.labels("api").inc()
     logger.opt(exception=error).error("{} {} failed", request.method, request.url.path)
@@ -175,6 +185,8 @@ HANDLERS: dict[Any, Any] = {
     HTTPException: on_http_exception,
     asyncpg.PostgresError: on_postgres_error,
     asyncpg.InterfaceError: on_postgres_away,
+    UnicodeDecodeError: on_unreadable,
+    RecursionError: on_unreadable,
     asyncpg.InternalClientError: on_postgres_away,  # see platform/postgres.py
     OSError: on_postgres_away,
     TimeoutError: on_postgres_away,

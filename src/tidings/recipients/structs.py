@@ -12,14 +12,18 @@ MAX_ATTRIBUTES_BYTES = 16 * 1024
 
 # No control characters; the look-ahead refuses the line break that `$` would allow at the end.
 PLAIN = r"^[^\x00-\x1f\x7f]*$(?!\n)"
+# What stands in a path besides: a slash would be another resource, dots are eaten by clients, and `bulk` is a route.
+ADDRESSABLE = r"^(?!(?:\.{1,2}|bulk)$)[^\x00-\x1f\x7f/]*$(?!\n)"
 SubscriberId = Annotated[
-    str, Meta(min_length=1, max_length=255, pattern=PLAIN, description="The id your product gives a person.", examples=["alice"])
+    str, Meta(min_length=1, max_length=255, pattern=ADDRESSABLE, description="The id your product gives a person.", examples=["alice"])
 ]
-TopicKey = Annotated[str, Meta(min_length=1, max_length=255, pattern=PLAIN, description="The key of a topic.", examples=["release-notes"])]
+TopicKey = Annotated[
+    str, Meta(min_length=1, max_length=255, pattern=ADDRESSABLE, description="The key of a topic.", examples=["release-notes"])
+]
 SubscriberIdInPath = Annotated[
-    str, Parameter(min_length=1, max_length=255, pattern=PLAIN, description="The id your product gives a person.")
+    str, Parameter(min_length=1, max_length=255, pattern=ADDRESSABLE, description="The id your product gives a person.")
 ]
-TopicKeyInPath = Annotated[str, Parameter(min_length=1, max_length=255, pattern=PLAIN, description="The key of a topic.")]
+TopicKeyInPath = Annotated[str, Parameter(min_length=1, max_length=255, pattern=ADDRESSABLE, description="The key of a topic.")]
 
 Email = Annotated[str, Meta(max_length=320, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$(?!\n)", examples=["alice@example.com"])]
 Phone = Annotated[str, Meta(max_length=32, pattern=r"^\+?[0-9 ().\-]{3,31}$(?!\n)", examples=["+4930123456"])]

@@ -1,11 +1,11 @@
 """From an OpenAPI document to a page for people."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from html import escape
-from typing import Any
 
-Json = Mapping[str, Any]
+from tidings.reference.examples import Json, example_of, resolved
+
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -93,13 +93,6 @@ def answers(document: Json, operation: Json) -> str:
     return f"<h4>Answers</h4><dl>{''.join(parts)}</dl>"
 
 
-def resolved(document: Json, schema: Json) -> Json:
-    """The schema behind a reference."""
-    while "$ref" in schema:
-        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    return schema
-
-
 def fields(document: Json, schema: Json) -> str:
     whole = resolved(document, schema)
     required = whole.get("required", [])
@@ -134,21 +127,3 @@ def bounds(schema: Json, what: str) -> str:
 def example(document: Json, schema: Json) -> str:
     shown = example_of(document, schema)
     return f"<pre>{escape(json.dumps(shown, indent=2, ensure_ascii=False))}</pre>" if shown not in (None, {}) else ""
-
-
-def example_of(document: Json, schema: Json, depth: int = 0) -> Any:
-    """An example from the schema's own, or put together from those of its parts."""
-    schema = resolved(document, schema)
-    if schema.get("examples"):
-        return schema["examples"][0]
-    if "default" in schema and schema["default"] is not None:
-        return schema["default"]
-    for choice in ("oneOf", "anyOf"):
-        if choice in schema:
-            return example_of(document, schema[choice][0], depth + 1)
-    if "properties" in schema and depth < 5:
-        return {name: example_of(document, one, depth + 1) for name, one in schema["properties"].items()}
-    if schema.get("type") == "array":
-        return [example_of(document, schema.get("items", {}), depth + 1)]
-    plain = {"string": "…", "integer": 1, "number": 1.0, "boolean": False, "object": {}}
-    return plain.get(schema.get("type", ""), schema.get("enum", [None])[0])

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, plus two things it lacks: a socket that leaves, and a deadline for request heads.
+"""uvicorn's HTTP protocol, plus two things it lacks: a socket that leaves, and deadlines for what a client sends.
 
 The stream route signs in, checks limits and sends the response head through the framework, so that middleware applies. Then it calls
 `scope["extensions"]["tidings.detach"]`, and the transport belongs to a small protocol of ours: uvicorn forgets the connection, and its
@@ -13,6 +13,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 EXTENSION = "tidings.detach"
 HEAD_DEADLINE_S = 15.0
+# A body has at most 1 MiB: 17 KiB/s.
+BODY_DEADLINE_S = 60.0
 
 
 class Detach:
@@ -43,16 +45,17 @@ class Detach:
 
 
 class StreamingProtocol(HttpToolsProtocol):
-    """awaiting: connections whose next request head is not complete, and since when; in the order of time."""
+    """awaiting, uploading: connections whose next request head, or body, is not complete, and since when; in the order of time."""
 
     awaiting: dict["StreamingProtocol", float] = {}  # noqa: RUF012, shared by the connections of a process on purpose
+    uploading: dict["StreamingProtocol", float] = {}  # noqa: RUF012
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.awaiting[self] = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.awaiting.pop(self, None)
+        self.forget_deadlines()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -62,14 +65,23 @@ class StreamingProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self.awaiting.pop(self, None)
+        self.uploading[self] = self.loop.time()
         super().on_headers_complete()
         self.scope["extensions"] = {EXTENSION: Detach(self, self.cycle)}  # type: ignore[dict-item]
+
+    def on_message_complete(self) -> None:
+        self.uploading.pop(self, None)
+        super().on_message_complete()
+
+    def forget_deadlines(self) -> None:
+        self.awaiting.pop(self, None)
+        self.uploading.pop(self, None)
 
     def hand_over(self, cycle: RequestResponseCycle, successor: Any) -> None:
         transport = self.transport
         is_paused = self.flow.write_paused
         self.connections.discard(self)
-        self.awaiting.pop(self, None)
+        self.forget_deadlines()
         self._unset_keepalive_if_required()
         # The response is complete as far as uvicorn is concerned, and nobody is to be told.
         cycle.response_complete = True
@@ -87,13 +99,14 @@ class StreamingProtocol(HttpToolsProtocol):
 
     @classmethod
     def close_overdue(cls, now: float) -> None:
-        """Close those that take too long over a request head (slowloris); costs what is overdue, not what is open."""
-        while cls.awaiting:
-            protocol, since = next(iter(cls.awaiting.items()))
-            if now - since < HEAD_DEADLINE_S:
-                return
-            del cls.awaiting[protocol]
-            protocol.transport.abort()
+        """Close those that take too long over a request (slowloris); costs what is overdue, not what is open."""
+        for slow, deadline_s in ((cls.awaiting, HEAD_DEADLINE_S), (cls.uploading, BODY_DEADLINE_S)):
+            while slow:
+                protocol, since = next(iter(slow.items()))
+                if now - since < deadline_s:
+                    break
+                del slow[protocol]
+                protocol.transport.abort()
 
 
 def nothing_more() -> None:

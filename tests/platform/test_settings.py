@@ -1,0 +1,46 @@
+"""A wrong setting stops the start with its name, its value (redacted) and what is allowed."""
+
+import pytest
+
+from tidings.errors import Misconfigured
+from tidings.settings import load_settings, redacted_url
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TIDINGS_PORT", "70000"),
+        ("TIDINGS_LOG_FORMAT", "yaml"),
+        ("TIDINGS_DRAIN_S", "-1"),
+        ("TIDINGS_DATABASE_URL", "postgresql://u:x@127.0.0.1:notaport/x"),
+        ("TIDINGS_CORS_ORIGINS", "app.example.com"),
+        ("TIDINGS_SECRET_KEY", "short"),
+    ],
+)
+def test_a_wrong_value_is_named(name: str, value: str) -> None:
+    with pytest.raises(Misconfigured, match=f"{name}=.* is not allowed: it must be "):
+        load_settings({name: value})
+
+
+def test_an_unknown_setting_is_named() -> None:
+    with pytest.raises(Misconfigured, match="TIDINGS_PROT is no setting"):
+        load_settings({"TIDINGS_PROT": "8000"})
+
+
+def test_what_kubernetes_injects_for_a_service_is_no_setting() -> None:
+    injected = {"TIDINGS_SERVICE_HOST": "10.0.0.1", "TIDINGS_PORT": "tcp://10.0.0.1:8000", "TIDINGS_PORT_8000_TCP_PORT": "8000"}
+    assert load_settings(injected) == load_settings({})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://app:hunter2@db:5432/tidings",
+        "app:hunter2@db/tidings",
+        "mysql://db/tidings?user=x&password=hunter2",
+        "postgresql://app:hunter2@[::1/tidings",
+        "hunter2",
+    ],
+)
+def test_no_password_is_shown_wherever_it_stands(url: str) -> None:
+    assert "hunter2" not in redacted_url(url)
