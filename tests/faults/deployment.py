@@ -236,7 +236,9 @@ class Deployment:
         await self.http.close()
         await asyncio.gather(*(part.kill() for part in self.parts), return_exceptions=True)
         for server in (self.postgres, self.valkey):
-            shutil.rmtree(server.program.folder, ignore_errors=True)
+            # One that never started has none.
+            if (folder := getattr(server.program, "folder", None)) is not None:
+                shutil.rmtree(folder, ignore_errors=True)
 
     async def ready(self, within: float = STARTS_WITHIN_S) -> None:
         await asyncio.gather(*(api.ready(within) for api in self.apis))
