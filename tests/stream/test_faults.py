@@ -140,7 +140,8 @@ async def test_a_request_head_that_is_not_completed_is_closed(ground: Ground, st
     writer.close()
 
 
-async def test_a_body_that_does_not_come_is_cut_off(house: House) -> None:
+async def test_a_body_that_does_not_come_is_cut_off(ground: Ground, stack: AsyncExitStack) -> None:
+    house = await ground.open(stack)
     loop = asyncio.get_running_loop()
     host, _, port = house.url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
