@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import inspect
+import socket
+import sys
 import weakref
 from typing import Any
 
@@ -12,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from tidings.stream.protocol import EXTENSION, StreamingProtocol
+from tidings.stream.server import listening_socket
 
 
 class Wire(asyncio.Transport):
@@ -124,3 +127,12 @@ async def test_a_client_that_left_is_not_handed_over(noticed: bool, caplog: pyte
 
     assert handed == [False]
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_an_accepted_socket_gives_up_a_peer_that_vanished() -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux has TCP_USER_TIMEOUT")
+    with listening_socket("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 45_000
+        accepted.close()

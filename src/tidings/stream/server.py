@@ -7,6 +7,8 @@ A second signal ends the waiting.
 import asyncio
 import contextlib
 import signal
+import socket
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +23,7 @@ BACKLOG = 4096
 KEEP_ALIVE_S = 75
 # Requests that still run after the drain get this long.
 GRACE_S = 10
+GONE_AFTER_S = 45
 
 
 class Server(uvicorn.Server):
@@ -34,8 +37,6 @@ async def serve(app: Any, settings: Settings, edge: StreamEdge, port: int | None
     """Serves until SIGTERM or SIGINT. Starting and stopping the edge itself is the app's."""
     config = uvicorn.Config(
         app,
-        host=host or settings.host,
-        port=settings.port if port is None else port,
         http=StreamingProtocol,
         ws="none",
         loop="none",
@@ -51,7 +52,17 @@ async def serve(app: Any, settings: Settings, edge: StreamEdge, port: int | None
     )
     server = Server(config)
     with stopping(server, edge):
-        await server.serve()
+        await server.serve(sockets=[listening_socket(host or settings.host, settings.port if port is None else port)])
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Where the process accepts connections, which inherit its options."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    if sys.platform == "linux":
+        # A peer that vanished without a word leaves heartbeats unacknowledged; the kernel's own patience is a quarter of an hour.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_AFTER_S * 1000)
+    return listener
 
 
 @contextlib.contextmanager
