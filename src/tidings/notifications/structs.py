@@ -88,17 +88,9 @@ class Shown(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
-class InboxItem(msgspec.Struct, frozen=True):
-    id: str
-    title: str
-    body: str | None
-    url: str | None
-    data: Any
-    category: str | None
-    priority: str
-    collapse_key: str | None
-    expires_at: datetime | None
-    created_at: datetime
+class InboxItem(Shown, frozen=True):
+    """A notification in an inbox, with what the subscriber did with it."""
+
     seen_at: datetime | None
     read_at: datetime | None
     archived_at: datetime | None
