@@ -36,7 +36,7 @@ async def test_sigterm_with_many_open_streams(deployment: Deployment, api_key: s
         assert await first.metric("tidings_streams") == STREAMS
         load.publish()
         balancer.apis = [first, second]
-        await until(lambda: len(balancer.ready) == 2 and load.history.count("accepted") > 20, 10, "publishes over both")
+        await until(lambda: len(balancer.ready) == 2 and load.history.count("accepted") > 20, 30, "publishes over both")
 
         asked = time.monotonic()
         stopping = asyncio.create_task(first.terminate(within=60))
