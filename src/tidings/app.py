@@ -152,7 +152,10 @@ def dependencies_of(process: Process) -> dict[str, Provide]:
         "door": process.door,
         "position": process.edge.position,
     }
-    return {name: provide(value) for name, value in held.items()} | {"once": Provide(once_key)}
+    return {name: provide(value) for name, value in held.items()} | {
+        "once": Provide(once_key),
+        "publisher": notification_routes.publishers_through(process.door),
+    }
 
 
 def provide(value: Any) -> Provide:
