@@ -37,6 +37,7 @@ run: $(VENV)/.runs
 	@exec $(BIN)/tidings run
 
 test: setup
+	@.ci/system-packages
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: setup
