@@ -9,10 +9,12 @@ from typing import Any
 
 import httpx
 import msgspec
+import pytest
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
-from own_database import SHARDS
+from own_database import SHARDS, own_database
+from running import Servers
 
 from tidings.access import routes as access_routes
 from tidings.access.cache import AccessCache
@@ -120,3 +122,22 @@ def app_of(database: Database, access: AccessCache) -> Litestar:
 
 def given(value: Any) -> Provide:
     return Provide(lambda: value, sync_to_thread=False)
+
+
+@pytest.fixture(scope="package")
+async def database(servers: Servers) -> AsyncIterator[Database]:
+    """Of the package's own."""
+    async with own_database(servers) as (_, database):
+        yield database
+
+
+@pytest.fixture(scope="package")
+def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture
+async def api(database: Database, state_dir: Path) -> AsyncIterator[Api]:
+    """A project of its own for each test."""
+    async with api_in_process(database, state_dir) as api:
+        yield api

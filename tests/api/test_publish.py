@@ -109,3 +109,37 @@ async def test_an_expired_notification_leaves_the_inbox_and_the_counts(tidings: 
     await until(is_gone)
     detail = await project.call("GET", f"/v1/notifications/{identity}")
     assert detail["timeline"][-1]["step"] == "expired"
+
+
+async def test_new_people_are_said_to_be_created_by_the_key_that_named_them(tidings: Running, project: Project) -> None:
+    secrets = [(await project.call("POST", "/v1/keys", {"name": "one", "scopes": ["notifications:write"]})) for _ in range(8)]
+    await asyncio.gather(
+        *(
+            project.call(
+                "POST", "/v1/notifications", {"to": [f"by-{made['key']}"], "title": "Hi"}, Authorization=f"Bearer {made['secret']}"
+            )
+            for made in secrets
+        )
+    )
+    rows = await tidings.database.system.fetch(
+        "SELECT external_id, created_by FROM subscribers WHERE project = $1 AND external_id LIKE 'by-%'", project.id
+    )
+    assert len(rows) == 8
+    assert all(row["created_by"] == "key:" + row["external_id"].removeprefix("by-") for row in rows)
+
+
+async def test_a_large_notification_that_was_live_only_is_retracted_from_open_pages(project: Project) -> None:
+    for start in (0, 1000):
+        await project.call("PUT", "/v1/topics/large/subscribers", {"add": [f"p{number}" for number in range(start, start + 1000)]})
+    token = {"Authorization": f"Bearer {await project.token('p7')}"}
+    cursor = (await project.call("GET", "/v1/stream/poll", **token))["cursor"]
+    identity = await project.publish("live only", [{"topic": "large"}], transient=True)
+    told: list[Any] = []
+    while "notification" not in [event["event"] for event in told]:
+        answer = await project.call("GET", f"/v1/stream/poll?cursor={cursor}&wait=10", **token)
+        told, cursor = told + answer["events"], answer["cursor"]
+
+    await project.call("DELETE", f"/v1/notifications/{identity}")
+
+    answer = await project.call("GET", f"/v1/stream/poll?cursor={cursor}&wait=10", **token)
+    assert [(event["event"], event["data"]["id"]) for event in answer["events"]] == [("notification.retracted", identity)]

@@ -39,11 +39,15 @@ class Directory(msgspec.Struct, frozen=True):
     everybody_size: int
 
 
-async def look_up(connection: Connection, project: int, drafts: Sequence[Draft], actor: str) -> Directory:
-    """Everything the drafts name, in at most four statements however many drafts there are."""
-    lenient = [name for draft in drafts if not draft.wanted.strict for name in draft.subscribers]
+async def look_up(connection: Connection, project: int, by_actor: Mapping[str, Sequence[Draft]]) -> Directory:
+    """Everything the drafts name, in a few statements however many drafts there are. by_actor: who is said to have created new people."""
+    drafts = [draft for some in by_actor.values() for draft in some]
     strict = [name for draft in drafts if draft.wanted.strict for name in draft.subscribers]
-    subscribers = await ensure_subscribers(connection, project, list(dict.fromkeys(lenient)), actor) if lenient else {}
+    subscribers: dict[str, int] = {}
+    for actor, some in by_actor.items():
+        lenient = [name for draft in some if not draft.wanted.strict for name in draft.subscribers]
+        if lenient:
+            subscribers |= await ensure_subscribers(connection, project, lenient, actor)
     if strict:
         subscribers = await look_up_subscribers(connection, project, sorted(set(strict))) | subscribers
     topics = await known_topics(connection, project, [key for draft in drafts for key in draft.topics])

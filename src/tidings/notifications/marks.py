@@ -155,22 +155,17 @@ async def move_watermark(
     # Once the watermark is past `counted_to`, nothing that was summed is unseen (or unread) any more.
     passes_sums = up_to >= counted_to
     begin = counted_to if passes_sums else FIRST_ID
-    fresh = await connection.fetchrow(BEFORE_WATERMARK, subscriber, up_to, begin)
+    covered = await connection.fetchrow(BEFORE_WATERMARK, subscriber, up_to, begin)
     sums = await connection.fetchrow("SELECT unseen, unread FROM inbox_states WHERE subscriber = $1", subscriber)
-    unseen, unread = (
-        (fresh["unseen"] + sums["unseen"], fresh["unread"] + sums["unread"]) if passes_sums else (fresh["unseen"], fresh["unread"])
-    )
-    moved = ["seen"] if action == "seen" else ["seen", "read"]
     await connection.execute(MOVE[action], subscriber, up_to, at)
     await connection.execute(SETTLE_APART[action], subscriber, up_to, at)
-    left = {"unseen": 0 if passes_sums else sums["unseen"] - unseen, "unread": 0 if passes_sums else sums["unread"] - unread}
-    await connection.execute(
-        "UPDATE inbox_states SET unseen = $2, unread = $3 WHERE subscriber = $1",
-        subscriber,
-        left["unseen"],
-        left["unread"] if "read" in moved else sums["unread"],
-    )
-    return Step(unread if action == "read" else unseen, {"up_to": up_to}, {"up_to": up_to, "pending": pending})
+    unseen_left = 0 if passes_sums else sums["unseen"] - covered["unseen"]
+    # What is only seen stays as unread as it was.
+    unread_left = sums["unread"] if action == "seen" else 0 if passes_sums else sums["unread"] - covered["unread"]
+    await connection.execute("UPDATE inbox_states SET unseen = $2, unread = $3 WHERE subscriber = $1", subscriber, unseen_left, unread_left)
+    what = "unread" if action == "read" else "unseen"
+    changed = covered[what] + (sums[what] if passes_sums else 0)
+    return Step(changed, {"up_to": up_to}, {"up_to": up_to, "pending": pending})
 
 
 SEEN_WATERMARK = """

@@ -5,6 +5,7 @@ out, and the others are tried again. Measured on prototypes: 975/s with a transa
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -130,8 +131,10 @@ async def answers_already_known(connection: Connection, project: int, requests: 
 async def accept(connection: Connection, tenant: Tenant, requests: Sequence[Publish]) -> dict[Publish, Answer | Exception]:
     """Write everything that these requests ask for, in the caller's transaction."""
     now = datetime.now(UTC)
-    drafts = [draft for request in requests for draft in request.drafts if isinstance(draft, Draft)]
-    directory = await look_up(connection, tenant.id, drafts, requests[0].actor)
+    by_actor: defaultdict[str, list[Draft]] = defaultdict(list)
+    for request in requests:
+        by_actor[request.actor] += [draft for draft in request.drafts if isinstance(draft, Draft)]
+    directory = await look_up(connection, tenant.id, by_actor)
     outcomes: dict[Publish, Sequence[Outcome]] = {}
     prepared: list[Prepared] = []
     for request in requests:

@@ -62,6 +62,11 @@ UPDATE notifications SET withdrawn_at = $2, withdrawn_as = $3 WHERE id = $1::uui
 """
 
 
+LIVE_AUDIENCE = """
+SELECT recipients, topics, everyone FROM events WHERE notification = $1::uuid AND type = 'notification.created'
+"""
+
+
 async def withdraw(connection: Connection, tenant: Tenant, notification: str, reason: Reason, actor: str, now: datetime) -> bool:
     """Take a notification out of every inbox and open page, in the caller's transaction. False if it already was.
 
@@ -86,6 +91,10 @@ async def withdraw(connection: Connection, tenant: Tenant, notification: str, re
             everyone,
             fanout["expected"],
         )
+    elif found["recipient_ids"] is None:
+        # A large one that was live only: no inbox has it, but open pages may.
+        live = await connection.fetchrow(LIVE_AUDIENCE, notification)
+        recipients, topics, everyone = live or (recipients, topics, everyone)
     else:
         await remove_items(connection, notification, recipients)
     await append(connection, [event_of(tenant, notification, reason, actor, recipients, topics, everyone)])
