@@ -158,7 +158,7 @@ async def move_watermark(
     covered = await connection.fetchrow(BEFORE_WATERMARK, subscriber, up_to, begin)
     sums = await connection.fetchrow("SELECT unseen, unread FROM inbox_states WHERE subscriber = $1", subscriber)
     await connection.execute(MOVE[action], subscriber, up_to, at)
-    await connection.execute(SETTLE_APART[action], subscriber, up_to, at)
+    await connection.execute(SETTLE_APART[action], subscriber, up_to, at, pending)
     unseen_left = 0 if passes_sums else sums["unseen"] - covered["unseen"]
     # What is only seen stays as unread as it was.
     unread_left = sums["unread"] if action == "seen" else 0 if passes_sums else sums["unread"] - covered["unread"]
@@ -176,11 +176,12 @@ MOVE: dict[Action, str] = {
     "seen": f"UPDATE inbox_states SET {SEEN_WATERMARK} WHERE subscriber = $1",
     "read": f"UPDATE inbox_states SET {SEEN_WATERMARK}, {READ_WATERMARK} WHERE subscriber = $1",
 }
-# Items that stand apart are not covered by the watermark; they are few.
+# Items that stand apart are not covered by the watermark; they are few. $4: those that are to be left alone.
+APART = "subscriber = $1 AND id <= $2::uuid AND apart AND archived_at IS NULL AND id <> ALL($4::uuid[])"
 SETTLE_APART: dict[Action, str] = {
-    "seen": "UPDATE inbox SET seen_at = $3 WHERE subscriber = $1 AND id <= $2::uuid AND apart AND archived_at IS NULL AND seen_at IS NULL",
-    "read": """UPDATE inbox SET read_at = coalesce(read_at, $3), seen_at = coalesce(seen_at, $3)
-        WHERE subscriber = $1 AND id <= $2::uuid AND apart AND archived_at IS NULL AND (read_at IS NULL OR seen_at IS NULL)""",
+    "seen": f"UPDATE inbox SET seen_at = $3 WHERE {APART} AND seen_at IS NULL",
+    "read": f"""UPDATE inbox SET read_at = coalesce(read_at, $3), seen_at = coalesce(seen_at, $3)
+        WHERE {APART} AND (read_at IS NULL OR seen_at IS NULL)""",
 }
 
 

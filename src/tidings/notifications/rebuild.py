@@ -140,6 +140,4 @@ async def replay_mark(connection: Connection, event: LogEvent) -> None:
     pending = internal.get("pending", [])
     await connection.execute("UPDATE inbox SET apart = true WHERE subscriber = $1 AND id = ANY($2::uuid[])", subscriber, pending)
     await connection.execute(MOVE[action], subscriber, internal["up_to"], at)
-    await connection.execute(
-        SETTLE_APART[action].replace("AND apart", "AND apart AND id <> ALL($4::uuid[])"), subscriber, internal["up_to"], at, pending
-    )
+    await connection.execute(SETTLE_APART[action], subscriber, internal["up_to"], at, pending)
