@@ -15,6 +15,7 @@ from tidings.events.live import FIELD, StreamLost, append_live, last_position, s
 from tidings.events.log import read_after
 from tidings.events.outbox import append
 from tidings.events.sequence import sequence
+from tidings.platform.ending import end_tasks
 from tidings.platform.postgres import Database
 from tidings.platform.redis import open_redis
 
@@ -62,8 +63,7 @@ async def appender(led: Led) -> AsyncIterator[Appender]:
     appender = Appender(led.redis, led.database.system, led.lease, WINDOW)
     task = asyncio.create_task(appender.run())
     yield appender
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await end_tasks([task])
 
 
 async def test_a_lost_stream_is_filled_again_before_it_goes_on(led: Led, appender: Appender) -> None:

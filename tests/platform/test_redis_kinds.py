@@ -5,12 +5,15 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from running import until
 
 from tidings.events.entry import LogEvent
+from tidings.events.line import Line
 from tidings.events.live import append_live, last_position, stream_key
 from tidings.platform.embedded.valkey import program
 from tidings.platform.redis import REDIS_AWAY, open_redis
@@ -60,25 +63,79 @@ async def appends_and_reads(url: str) -> None:
         return await last_position(redis, key) == 2
 
     await until(is_appended, 20)
+    line = Line(redis, key, 100)
+    assert await line.append([event(2), event(3)]) == 1
+    assert await last_position(redis, key) == 3
+    await line.close()
     await redis.aclose()
 
 
 async def test_a_cluster(valkey: Start) -> None:
     port = free_port()
     await valkey("--port", str(port), "--cluster-enabled", "yes", "--save", "")
-    node = open_redis(f"redis://127.0.0.1:{port}")
-
-    async def has_slots() -> bool:
-        with contextlib.suppress(*REDIS_AWAY):
-            await node.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        try:
-            return b"cluster_state:ok" in (await node.execute_command("CLUSTER", "INFO"))
-        except REDIS_AWAY:
-            return False
-
-    await until(has_slots, 20)
-    await node.aclose()
+    await give_slots(port)
     await appends_and_reads(f"redis+cluster://127.0.0.1:{port}")
+
+
+async def give_slots(port: int) -> None:
+    node = open_redis(f"redis://127.0.0.1:{port}")
+    await until(partial(has_slots, node), 20)
+    await node.aclose()
+
+
+async def has_slots(node: Any) -> bool:
+    with contextlib.suppress(*REDIS_AWAY):
+        await node.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    return await is_whole(node)
+
+
+async def is_whole(node: Any, nodes: int = 1) -> bool:
+    said = await cluster_info(node)
+    return b"cluster_state:ok" in said and b"cluster_known_nodes:%d\r" % nodes in said
+
+
+async def cluster_info(node: Any) -> bytes:
+    try:
+        said: bytes = await node.execute_command("CLUSTER", "INFO")
+    except REDIS_AWAY:
+        return b""
+    return said
+
+
+async def test_a_line_follows_its_stream_to_another_node(valkey: Start) -> None:
+    ports = [free_port()]
+    await valkey("--port", str(ports[0]), "--cluster-enabled", "yes", "--save", "", "--cluster-config-file", "one.conf")
+    await give_slots(ports[0])
+    ports.append(free_port())
+    await valkey("--port", str(ports[1]), "--cluster-enabled", "yes", "--save", "", "--cluster-config-file", "two.conf")
+    here, there = (open_redis(f"redis://127.0.0.1:{port}") for port in ports)
+    await until(partial(met, here, there, ports[0]), 20)
+
+    redis = open_redis(f"redis+cluster://127.0.0.1:{ports[0]}")
+    key = stream_key("abcdefgh", 1)
+    line = Line(redis, key, 100)
+    assert await line.append([event(1), event(2)], create=True) == 0
+    slot = await here.execute_command("CLUSTER", "KEYSLOT", key)
+    destination = (await there.execute_command("CLUSTER", "MYID")).decode()
+    await here.delete(key)
+    for node in (there, here):
+        await node.execute_command("CLUSTER", "SETSLOT", slot, "NODE", destination)
+
+    assert await line.append([event(3)], create=True) == 0
+    assert await line.append([event(4)]) == 0
+    assert await last_position(redis, key) == 4
+    assert [name for name, _ in await there.xrange(key)] == [b"3-0", b"4-0"]
+    await line.close()
+    for client in (redis, here, there):
+        await client.aclose()
+
+
+async def met(here: Any, there: Any, port: int) -> bool:
+    # A node that is greeted counts once more while it shakes hands: greeted at every look, there were never just two.
+    if b"cluster_known_nodes:1\r" in await cluster_info(there):
+        with contextlib.suppress(*REDIS_AWAY):
+            await there.execute_command("CLUSTER", "MEET", "127.0.0.1", port)
+    return await is_whole(here, 2) and await is_whole(there, 2)
 
 
 async def test_sentinel(valkey: Start, tmp_path: Path) -> None:

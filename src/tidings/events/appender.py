@@ -12,12 +12,13 @@ from loguru import logger
 
 from tidings.events.entry import LogEvent
 from tidings.events.lease import Lease
-from tidings.events.live import StreamLost, append_live, last_position, stream_key
+from tidings.events.line import Line
+from tidings.events.live import StreamLost, last_position, stream_key
 from tidings.events.log import heads, read_after
 from tidings.platform.postgres import POSTGRES_AWAY
 from tidings.platform.redis import REDIS_AWAY
 
-BATCH = 500
+BATCH = 1000
 LONGEST_BACKOFF_S = 1.0
 IDLE_CHECK_S = 1.0
 
@@ -35,6 +36,7 @@ class Appender:
         self.lease = lease
         self.window = window
         self.key = stream_key(lease.epoch, lease.shard)
+        self.line = Line(redis, self.key, window)
         # More than this is read again from the log: it bounds memory while Redis is away.
         self.waiting: deque[LogEvent] = deque(maxlen=window)
         self.offered = asyncio.Event()
@@ -47,6 +49,12 @@ class Appender:
 
     async def run(self) -> None:
         """Runs until cancelled. Raises StreamAhead when a new epoch is needed."""
+        try:
+            await self.append_for_ever()
+        finally:
+            await self.line.close()
+
+    async def append_for_ever(self) -> None:
         backoff = 0.05
         while True:
             try:
@@ -88,7 +96,7 @@ class Appender:
         if fresh[0].position != self.appended + 1:  # some fell out of the bound
             self.appended = -1
             return
-        passed = await append_live(self.redis, self.key, fresh, self.window)
+        passed = await self.line.append(fresh)
         # Somebody else wrote there, perhaps of another history: look at how far the stream goes.
         self.appended = -1 if passed else fresh[-1].position
 
@@ -107,7 +115,7 @@ class Appender:
             if not events:  # the log no longer has them
                 position = head
                 break
-            await append_live(self.redis, self.key, events, self.window, create=True)
+            await self.line.append(events, create=True)
             position = events[-1].position
         self.appended = position
         if position == 0:
@@ -119,7 +127,7 @@ class Appender:
             self.offered.clear()
             await self.offered.wait()
         first = self.waiting.popleft()
-        await append_live(self.redis, self.key, [first], self.window, create=True)
+        await self.line.append([first], create=True)
         self.appended = first.position
 
     def note_away(self, error: BaseException) -> None:

@@ -33,7 +33,8 @@ class LogEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event on its way into the outbox, see LogEvent. data, internal: encoded JSON.
 
-    topic_change: the row of topic_changes that takes this event's position.
+    recipients: inner ids, or PostgreSQL's literal of an array of them.   topic_change: the row of topic_changes that takes this
+    event's position.
     """
 
     project: int
@@ -42,7 +43,7 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     data: str
     actor: str
     notification: str | None = None
-    recipients: Sequence[int] | None = None
+    recipients: Sequence[int] | str | None = None
     topics: Sequence[int] | None = None
     everyone: bool = False
     internal: str | None = None

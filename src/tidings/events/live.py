@@ -27,12 +27,17 @@ async def append_live(redis: Any, key: str, events: Sequence[LogEvent], window: 
 
     Answers how many Redis refused because the stream had passed them. Raises StreamLost when the stream is not there, unless `create`.
     """
-    passed = 0
     pipeline = redis.pipeline(transaction=False)
     options = () if create else ("NOMKSTREAM",)
     for event in events:
         pipeline.execute_command("XADD", key, *options, "MAXLEN", "~", window, f"{event.position}-0", FIELD, pack(event))
-    for answer in await pipeline.execute(raise_on_error=False):
+    return passed_in(key, await pipeline.execute(raise_on_error=False))
+
+
+def passed_in(key: str, answers: Sequence[Any]) -> int:
+    """How many were refused because the stream had passed them. Raises StreamLost, and what else Redis said."""
+    passed = 0
+    for answer in answers:
         if answer is None:
             raise StreamLost(key)
         if isinstance(answer, ResponseError) and "equal or smaller" in str(answer):

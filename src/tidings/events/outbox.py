@@ -28,8 +28,8 @@ async def append(connection: Connection, events: Sequence[NewEvent]) -> None:
         [event.project for event in events],
         [event.type for event in events],
         [event.notification for event in events],
-        [array_literal(event.recipients) for event in events],
-        [array_literal(event.topics) for event in events],
+        [literal_of(event.recipients) for event in events],
+        [literal_of(event.topics) for event in events],
         [event.everyone for event in events],
         [event.data for event in events],
         [event.internal for event in events],
@@ -38,5 +38,9 @@ async def append(connection: Connection, events: Sequence[NewEvent]) -> None:
     )
 
 
-def array_literal(numbers: Sequence[int] | None) -> str | None:
-    return None if numbers is None else "{" + ",".join(map(str, numbers)) + "}"
+def literal_of(numbers: Sequence[int] | str | None) -> str | None:
+    return numbers if numbers is None or isinstance(numbers, str) else array_literal(numbers)
+
+
+def array_literal(numbers: Sequence[int]) -> str:
+    return "{" + ",".join(map(str, numbers)) + "}"

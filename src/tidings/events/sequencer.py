@@ -10,8 +10,9 @@ import asyncpg
 from loguru import logger
 
 from tidings.events.appender import Appender, StreamAhead
+from tidings.events.floor import Floor
 from tidings.events.lease import Lease, give_up_lease, renew_epoch, renew_lease, take_lease
-from tidings.events.sequence import sequence
+from tidings.events.sequence import SESSION, sequence
 from tidings.platform.ending import end_tasks
 from tidings.platform.metrics import EVENTS_SEQUENCED, SEQUENCER_LAG, SEQUENCER_LEADS
 from tidings.platform.postgres import POSTGRES_AWAY
@@ -22,6 +23,11 @@ BATCH = 1000
 PAUSE_S = 0.002
 IDLE_S = 0.1
 IDLE_UNWOKEN_S = 0.02
+RETRY_S = 0.25
+# A leader that fails at once, as on a full disk, comes back more and more slowly up to this, and says nothing until it has led as
+# long as that goes well: it wrote six lines a second before.
+LONGEST_RETRY_S = 2.0
+IS_WELL_AFTER_S = 5.0
 
 
 class Deposed(Exception):
@@ -40,6 +46,7 @@ class Sequencer:
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
         self.wakes: dict[int, asyncio.Event] = {}
         self.is_woken = False  # by Redis; otherwise it polls faster
+        self.troubled: set[int] = set()  # shards whose trouble with PostgreSQL was told, and may not be over
 
     async def run(self, shards: list[int]) -> None:
         """Runs until cancelled."""
@@ -67,27 +74,29 @@ class Sequencer:
 
     async def attend(self, shard: int) -> None:
         """Try to lead, for ever; no failure of PostgreSQL ends the process."""
-        troubled = False
+        pause_s = RETRY_S
         while True:
+            connection = None
             try:
                 connection = await self.connect()
-                try:
-                    troubled = False
-                    await self.compete(connection, shard)
-                finally:
-                    connection.terminate()
+                await self.compete(connection, shard)
             except POSTGRES_AWAY as error:
-                if not troubled:
+                if shard not in self.troubled:
                     logger.warning("shard {}: PostgreSQL is away ({}); trying again", shard, type(error).__name__)
-                troubled = True
-            await asyncio.sleep(0.25)
+                fails_at_once = connection is not None and shard in self.troubled
+                pause_s = min(2 * pause_s, LONGEST_RETRY_S) if fails_at_once else RETRY_S
+                self.troubled.add(shard)
+            finally:
+                if connection is not None:
+                    connection.terminate()
+            await asyncio.sleep(pause_s)
 
     async def connect(self) -> asyncpg.Connection:
         return await asyncpg.connect(
             self.database_url,
             timeout=3,
             command_timeout=10,
-            server_settings={"role": "tidings_worker", "application_name": "tidings sequencer", "jit": "off"},
+            server_settings=SESSION | {"role": "tidings_worker", "application_name": "tidings sequencer"},
         )
 
     async def compete(self, connection: asyncpg.Connection, shard: int) -> None:
@@ -100,7 +109,8 @@ class Sequencer:
                 await self.lead(connection, lease)
 
     async def lead(self, connection: asyncpg.Connection, lease: Lease) -> None:
-        logger.info("shard {}: leading from position {} in term {}, epoch {}", lease.shard, lease.head, lease.term, lease.epoch)
+        if lease.shard not in self.troubled:
+            logger.info("shard {}: leading from position {} in term {}, epoch {}", lease.shard, lease.head, lease.term, lease.epoch)
         SEQUENCER_LEADS.labels(lease.shard).set(1)
         async with asyncpg.create_pool(
             self.database_url, min_size=0, max_size=1, timeout=3, command_timeout=10, server_settings={"role": "tidings_worker"}
@@ -125,7 +135,8 @@ class Sequencer:
         """Move events while the lease lasts. Raises Deposed or StreamAhead."""
         loop = asyncio.get_running_loop()
         wake = self.wakes[lease.shard]
-        renewed = loop.time()
+        floor = Floor(lease.shard)
+        began = renewed = loop.time()
         while True:
             if appending.done():
                 appending.result()
@@ -133,15 +144,22 @@ class Sequencer:
                 if not await renew_lease(connection, lease, self.lease_s):
                     raise Deposed
                 renewed = loop.time()
+                if lease.shard in self.troubled and renewed - began > IS_WELL_AFTER_S:
+                    logger.info("shard {}: PostgreSQL is back; leading in term {}", lease.shard, lease.term)
+                    self.troubled.remove(lease.shard)
+            if floor.is_due(loop.time()):
+                await floor.rise(connection)
+                floor.taken, floor.risen_at = 0, loop.time()
             wake.clear()
-            events = await sequence(connection, lease.shard, lease.term, BATCH)
-            if events:
-                appender.offer(events)
-                EVENTS_SEQUENCED.inc(len(events))
-                SEQUENCER_LAG.observe((events[0].created_at - events[0].accepted_at).total_seconds())
+            events = await sequence(connection, lease.shard, lease.term, BATCH, floor.id)
             if not events:
                 await wait_for(wake, IDLE_S if self.is_woken else IDLE_UNWOKEN_S)
-            elif len(events) < BATCH // 5:
+                continue
+            appender.offer(events)
+            floor.taken += len(events)
+            EVENTS_SEQUENCED.inc(len(events))
+            SEQUENCER_LAG.observe((events[0].created_at - events[0].accepted_at).total_seconds())
+            if len(events) < BATCH // 5:
                 await asyncio.sleep(PAUSE_S)
 
 
