@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -10,7 +9,6 @@ from uuid import UUID
 
 import aiohttp
 import msgspec
-import uvicorn
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -28,7 +26,7 @@ from tidings.recipients.resolve import ensure_subscribers
 from tidings.settings import Settings
 from tidings.stream.edge import StreamEdge
 from tidings.stream.routes import routers
-from tidings.stream.server import Server
+from tidings.stream.server import Server, config_of, listening_socket
 
 WITHIN_S = 15
 
@@ -210,14 +208,20 @@ async def open_house(database: Database, settings: Settings, tenant: Tenant, pro
     edge = StreamEdge(database, settings, access)
     edge.listen(access.apply)
     await edge.start()
-    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    app = app_of(edge, access)
-    server = Server(
-        uvicorn.Config(app, http=protocol, ws="none", loop="none", access_log=False, log_config=None, timeout_graceful_shutdown=2)
-    )
+    listener = listening_socket("127.0.0.1", 0)
+    config = config_of(app_of(edge, access), settings, protocol)
+    config.timeout_graceful_shutdown = 2
+    server = Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60), connector=aiohttp.TCPConnector(limit=0)) as http:
-        house = House(edge, access, database, tenant, f"http://127.0.0.1:{listener.getsockname()[1]}", http)
+    url = f"{settings.scheme}://127.0.0.1:{listener.getsockname()[1]}"
+    async with aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=60),
+        # Whose certificate it is, is tested on its own.
+        connector=aiohttp.TCPConnector(limit=0, ssl=False),
+        # A line longer than this cannot be read.
+        read_bufsize=2**20,
+    ) as http:
+        house = House(edge, access, database, tenant, url, http)
         await house.settled()  # the project's own first events
         yield house
     await edge.drain()
@@ -237,7 +241,7 @@ def app_of(edge: StreamEdge, access: AccessCache) -> Litestar:
         },
         exception_handlers=HANDLERS,
         before_request=refuse_credentials_in_url,
-        state=State({"tidings": Holder(access)}),
+        state=State({"tidings": Holder(access, edge)}),
         openapi_config=None,
         debug=False,
     )
@@ -245,3 +249,4 @@ def app_of(edge: StreamEdge, access: AccessCache) -> Litestar:
 
 class Holder(NamedTuple):
     access: AccessCache
+    edge: StreamEdge

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from own_database import own_database
@@ -14,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tidings.events.sequencer import Sequencer
 from tidings.platform.embedded.valkey import EmbeddedValkey
+from tidings.platform.ending import end_tasks
 from tidings.platform.redis import open_redis
 from tidings.platform.secrets import load_secret
 from tidings.settings import Settings
@@ -32,8 +34,7 @@ async def ground(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> 
         sequencer = asyncio.create_task(Sequencer(url, redis, redis, lease_s=2, window=10_000).run(list(range(SHARDS))))
         made = Ground(settings, database, valkey, process, sequencer)
         yield made
-        sequencer.cancel()
-        await asyncio.gather(sequencer, return_exceptions=True)
+        await end_tasks([sequencer])
         await redis.aclose()
     made.process.kill()
     await made.process.wait()
@@ -46,6 +47,12 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
 
 
 @pytest.fixture(params=[StreamingProtocol, HttpToolsProtocol], ids=["detached", "asgi"])
-async def house(request: pytest.FixtureRequest, ground: Ground, stack: AsyncExitStack) -> House:
-    """A process, once with sockets that leave the framework and once through ASGI `send`."""
-    return await ground.open(stack, request.param)
+def way(request: pytest.FixtureRequest) -> Any:
+    """The server's protocol: sockets that leave the framework, or streams through ASGI `send`."""
+    return request.param
+
+
+@pytest.fixture
+async def house(ground: Ground, stack: AsyncExitStack, way: Any) -> House:
+    """A process, once of each way."""
+    return await ground.open(stack, way)

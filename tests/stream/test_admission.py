@@ -1,6 +1,8 @@
 """Limits on streams, counted over processes in Redis, or alone without it."""
 
+import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from stream_ground import Ground
@@ -106,3 +108,17 @@ async def test_alone_it_counts_its_own_and_what_it_holds_is_known_again_after(pr
     with pytest.raises(TooMany) as refused:
         await other.admit(1, 1)
     assert refused.value.extra["counted"] == "deployment"
+
+
+async def test_a_loop_that_was_held_up_does_not_take_redis_for_away(processes: Processes) -> None:
+    one = processes.one()
+    count = one.script
+
+    async def count_in_a_storm(**arguments: Any) -> Any:
+        time.sleep(1.2)  # noqa: ASYNC251, what others do in this turn of the loop
+        return await count(**arguments)
+
+    one.script = count_in_a_storm
+    await one.admit(1, 1)
+
+    assert not one.away

@@ -1,76 +1,18 @@
-"""What the edge lives through: clients that misbehave, and servers that go away."""
+"""What the edge lives through: requests that do not go on, drains, and servers that go away. Clients: test_sockets.py, test_churn.py."""
 
 import asyncio
 import contextlib
-import socket
-import struct
 from contextlib import AsyncExitStack
 from typing import Any
 
+import pytest
 from stream_ground import Ground
-from stream_house import House, Stream
+from stream_house import House
 
 from tidings.events.live import stream_key
 from tidings.platform.redis import open_redis
 from tidings.stream.protocol import StreamingProtocol
-
-
-async def raw_request(house: House, subscriber: str, extra: str = "", version: str = "1.1") -> socket.socket:
-    """A stream whose answer nobody has read yet. Small buffers, so that not reading shows soon."""
-    connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    connection.setblocking(False)
-    loop = asyncio.get_running_loop()
-    host, _, port = house.url.removeprefix("http://").partition(":")
-    await loop.sock_connect(connection, (host, int(port)))
-    request = f"GET /v1/stream HTTP/{version}\r\nHost: x\r\nAuthorization: Bearer {await house.token(subscriber)}\r\n{extra}\r\n"
-    await loop.sock_sendall(connection, request.encode())
-    return connection
-
-
-async def test_a_client_that_does_not_read_is_cut_off_and_disturbs_nobody(ground: Ground, stack: AsyncExitStack) -> None:
-    house = await ground.open(stack, connection_buffer_bytes=65536)
-    owner = await house.inner("slow")
-    slow = await raw_request(house, "slow")
-    await house.until(lambda: house.edge.hub.of(owner))
-    reader = await house.listen("reader")
-
-    sent = 0
-    while house.edge.hub.of(owner):
-        await house.publish("x" * 50_000, "slow", "reader")
-        assert await reader.titles(1) == ["x" * 50_000]
-        sent += 1
-        assert sent < 1000, "memory is not bounded"
-
-    assert not house.edge.hub.paused
-    slow.close()
-
-
-async def test_a_slow_reader_gets_a_long_replay_whole(house: House) -> None:
-    cursor = (await house.listen("alice")).ready["cursor"]
-    for number in range(60):
-        await house.publish(f"{number} " + "x" * 20_000, "alice")
-    await house.settled()
-
-    stream = await house.listen("alice", cursor)
-    owner = await house.inner("alice")
-    await house.until(lambda: len(house.edge.hub.of(owner)) == 2)
-    await house.publish("live", "alice")
-
-    assert [title.split()[0] for title in await stream.titles(61)] == [*map(str, range(60)), "live"]
-
-
-async def test_a_client_gone_before_the_first_byte_leaves_nothing(ground: Ground, stack: AsyncExitStack) -> None:
-    house = await ground.open(stack)
-    for _ in range(20):
-        connection = await raw_request(house, "alice")
-        # A reset, not a polite end.
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.close()
-    await house.listen("bob")
-
-    await house.until(lambda: house.edge.hub.wheel.count == 1 and not house.edge.hub.joining)
-    await house.until(lambda: sum(house.edge.admission.subscribers.values()) == 1)
+from tidings.stream.replay import Piece, Replay
 
 
 async def test_a_stream_that_ends_frees_everything(house: House) -> None:
@@ -89,39 +31,6 @@ async def test_a_stream_that_ends_frees_everything(house: House) -> None:
     assert not hub.projects.get(house.tenant.id)
     assert not hub.wheel.expiring
     assert not house.edge.admission.subscribers
-
-
-async def test_a_client_that_talks_back_is_cut_off(ground: Ground, stack: AsyncExitStack) -> None:
-    house = await ground.open(stack)
-    owner = await house.inner("alice")
-    connection = await raw_request(house, "alice")
-    await house.until(lambda: house.edge.hub.of(owner))
-    try:
-        while house.edge.hub.of(owner):
-            await asyncio.get_running_loop().sock_sendall(connection, b"x" * 8192)
-    except ConnectionError:
-        pass
-    await house.until(lambda: not house.edge.hub.of(owner))
-    connection.close()
-
-
-async def test_http_1_0_and_a_pipelined_request_get_a_plain_stream(ground: Ground, stack: AsyncExitStack) -> None:
-    house = await ground.open(stack)
-    owner = await house.inner("alice")
-    loop = asyncio.get_running_loop()
-    behind = "\r\nGET /v1/stream/poll HTTP/1.1\r\nHost: x\r\n"
-    for version, extra in (("1.0", ""), ("1.1", behind)):
-        connection = await raw_request(house, "alice", extra, version)
-        await house.until(lambda: house.edge.hub.of(owner))
-        await house.publish("hello", "alice")
-        received = b""
-        async with asyncio.timeout(15):
-            while b"hello" not in received:
-                received += await loop.sock_recv(connection, 4096)
-        assert b"transfer-encoding" not in received.lower()
-        assert received.count(b"HTTP/1.1") == 1
-        connection.close()
-        await house.until(lambda: not house.edge.hub.of(owner))
 
 
 async def test_a_request_head_that_is_not_completed_is_closed(ground: Ground, stack: AsyncExitStack) -> None:
@@ -182,8 +91,8 @@ async def test_events_arrive_after_valkey_lost_everything(house: House) -> None:
     await redis.aclose()
 
 
-async def test_a_hole_in_the_stream_is_filled_from_the_log(ground: Ground, stack: AsyncExitStack) -> None:
-    house = await ground.open(stack)
+async def test_a_hole_in_the_stream_is_filled_from_the_log(ground: Ground, stack: AsyncExitStack, way: Any) -> None:
+    house = await ground.open(stack, way)
     alice = await house.listen("alice")
     shard = house.edge.shard(house.tenant.shard)
     redis = open_redis(ground.settings.redis_url or "")
@@ -201,8 +110,8 @@ async def test_a_hole_in_the_stream_is_filled_from_the_log(ground: Ground, stack
     assert await alice.titles(5) == [str(number) for number in range(5)]
 
 
-async def test_streams_stay_open_and_go_on_while_valkey_is_away(ground: Ground, stack: AsyncExitStack) -> None:
-    house = await ground.open(stack)
+async def test_streams_stay_open_and_go_on_while_valkey_is_away(ground: Ground, stack: AsyncExitStack, way: Any) -> None:
+    house = await ground.open(stack, way)
     alice, bob = await house.listen("alice"), await house.listen("bob")
     await ground.stop_valkey()
     try:
@@ -244,6 +153,28 @@ async def test_the_edge_starts_without_valkey_and_replays_from_the_log(ground: G
         await ground.start_valkey()
 
 
+async def test_a_replay_that_postgres_left_is_given_up_politely_and_can_be_resumed(
+    ground: Ground, stack: AsyncExitStack, way: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = await ground.open(stack, way, hot_window_events=10)
+    cursor = (await house.listen("alice")).ready["cursor"]
+    for number in range(30):
+        await house.publish(str(number), "alice")
+    await house.settled()
+
+    async def away(replay: Replay) -> Piece:
+        raise ConnectionError("PostgreSQL is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Replay, "from_log", away)
+        stream = await house.listen("alice", cursor)
+        (told,) = await stream.end()
+
+    assert (told.event, told.data["reason"], stream.last_id) == ("reconnect", "unavailable", cursor)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    assert await (await house.listen("alice", stream.last_id)).titles(30) == [str(number) for number in range(30)]
+
+
 async def test_the_hand_over_to_streams_is_noted_for_the_timeline(house: House) -> None:
     streams = [await house.listen("alice") for _ in range(2)]
     await house.publish("hello", "alice")
@@ -271,31 +202,3 @@ async def test_heartbeats_are_comments_and_reach_every_stream_once_a_turn(house:
         while b'"after"' not in (line := await stream.response.content.readline()):
             lines.append(line)
     assert lines.count(b": \n") == 1
-
-
-async def test_half_closed_by_the_client_is_the_end(ground: Ground, stack: AsyncExitStack) -> None:
-    house = await ground.open(stack)
-    owner = await house.inner("alice")
-    connection = await raw_request(house, "alice")
-    await house.until(lambda: house.edge.hub.of(owner))
-
-    connection.shutdown(socket.SHUT_WR)
-
-    await house.until(lambda: not house.edge.hub.of(owner))
-    connection.close()
-
-
-async def test_thousands_that_open_and_close_leave_nothing(ground: Ground, stack: AsyncExitStack) -> None:
-    house = await ground.open(stack, streams_per_subscriber=1000)
-    for _ in range(10):
-        streams: list[Stream] = list(await asyncio.gather(*(house.listen("alice") for _ in range(50))))
-        for stream in streams:
-            stream.drop()
-    await house.until(lambda: house.edge.hub.wheel.count == 0)
-
-    redis = open_redis(ground.settings.redis_url or "")
-    async with asyncio.timeout(15):
-        while await redis.hgetall(house.edge.admission.key):
-            await asyncio.sleep(0.05)
-    await redis.aclose()
-    assert not house.edge.admission.projects

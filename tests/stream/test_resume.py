@@ -2,9 +2,12 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Any
 
 from stream_ground import Ground
 from stream_house import House
+
+from tidings.events.cursor import new_epoch
 
 
 async def test_what_is_published_arrives_at_those_it_concerns_and_at_nobody_else(house: House) -> None:
@@ -47,8 +50,8 @@ async def test_a_stream_resumes_from_the_hot_window(house: House) -> None:
     assert await again.titles(31) == [f"missed {number}" for number in range(30)] + ["live"]
 
 
-async def test_a_stream_resumes_from_the_log_without_what_was_live_only(ground: Ground, stack: AsyncExitStack) -> None:
-    house = await ground.open(stack, hot_window_events=10)
+async def test_a_stream_resumes_from_the_log_without_what_was_live_only(ground: Ground, stack: AsyncExitStack, way: Any) -> None:
+    house = await ground.open(stack, way, hot_window_events=10)
     alice = await house.listen("alice")
     alice.drop()
     await house.publish("transient", "alice", transient=True)
@@ -157,8 +160,8 @@ async def test_a_cursor_of_the_future_is_refused(house: House) -> None:
     assert "future" in problem["detail"]
 
 
-async def test_a_process_that_lags_waits_for_a_cursor_another_one_gave(ground: Ground, stack: AsyncExitStack) -> None:
-    house = await ground.open(stack)
+async def test_a_process_that_lags_waits_for_a_cursor_another_one_gave(ground: Ground, stack: AsyncExitStack, way: Any) -> None:
+    house = await ground.open(stack, way)
     shard = house.edge.shard(house.tenant.shard)
     async with shard.appending:  # what arrives cannot be taken in
         await house.publish("elsewhere", "alice")
@@ -173,17 +176,18 @@ async def test_a_process_that_lags_waits_for_a_cursor_another_one_gave(ground: G
     assert await stream.titles(1) == ["next"]
 
 
-async def test_another_history_ends_streams_with_a_reset(ground: Ground, stack: AsyncExitStack) -> None:
-    house = await ground.open(stack)
+async def test_another_history_ends_streams_with_a_reset(ground: Ground, stack: AsyncExitStack, way: Any) -> None:
+    house = await ground.open(stack, way)
     alice = await house.listen("alice")
     shard = house.edge.shard(house.tenant.shard)
 
-    await house.database.system.execute("UPDATE shards SET epoch = 'newepoch', term = term + 1 WHERE shard = $1", shard.number)
+    epoch = new_epoch()
+    await house.database.system.execute("UPDATE shards SET epoch = $2, term = term + 1 WHERE shard = $1", shard.number, epoch)
 
     (told,) = await alice.end()
     assert (told.event, told.data["reason"]) == ("reset", "epoch")
     assert told.id is not None
-    assert told.id.startswith("newepoch.")
+    assert told.id.startswith(f"{epoch}.")
     await house.publish("in the new one", "alice")
     assert await (await house.listen("alice", told.id)).titles(1) == ["in the new one"]
 

@@ -3,6 +3,7 @@
 import hashlib
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from stream_ground import Ground
@@ -38,8 +39,8 @@ async def test_the_url_of_a_ticket_reopens_its_stream_and_the_older_connection_e
     assert await second.titles(1) == ["hello"]
 
 
-async def test_a_session_reopened_at_another_process_ends_here(ground: Ground, stack: AsyncExitStack) -> None:
-    here = await ground.open(stack)
+async def test_a_session_reopened_at_another_process_ends_here(ground: Ground, stack: AsyncExitStack, way: Any) -> None:
+    here = await ground.open(stack, way)
     there = await ground.join(stack, here.tenant)
     ticket = await ticket_of(here, "alice")
     first = await here.listen_with({}, {"ticket": ticket})
@@ -107,8 +108,8 @@ async def test_a_renewed_stream_goes_on(house: House) -> None:
     assert [second for second, due in house.edge.hub.wheel.expiring.items() if connection in due] == [connection.expires_at]
 
 
-async def test_a_stream_is_renewed_through_any_process(ground: Ground, stack: AsyncExitStack) -> None:
-    here = await ground.open(stack)
+async def test_a_stream_is_renewed_through_any_process(ground: Ground, stack: AsyncExitStack, way: Any) -> None:
+    here = await ground.open(stack, way)
     there = await ground.join(stack, here.tenant)
     stream = await here.listen("alice", token=await here.token("alice", ttl_s=30))
     (connection,) = here.edge.hub.of(await here.inner("alice"))
@@ -157,8 +158,8 @@ async def test_a_revoked_public_key_ends_the_streams_that_rest_on_it(house: Hous
     assert [told.data for told in await alice.end()] == [{"reason": "revoked"}]
 
 
-async def test_streams_of_a_subscriber_are_limited_over_all_processes(ground: Ground, stack: AsyncExitStack) -> None:
-    here = await ground.open(stack, streams_per_subscriber=2)
+async def test_streams_of_a_subscriber_are_limited_over_all_processes(ground: Ground, stack: AsyncExitStack, way: Any) -> None:
+    here = await ground.open(stack, way, streams_per_subscriber=2)
     there = await ground.join(stack, here.tenant, streams_per_subscriber=2)
     first = await here.listen("alice")
     await there.listen("alice")

@@ -1,14 +1,18 @@
 """The hot window's index and the fan-out against the plain rule: who hears what must be the same by every way."""
 
 import asyncio
+import gc
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidings.access.principals import Tenant
 from tidings.events.entry import LogEvent
+from tidings.stream import window
 from tidings.stream.connection import Connection
 from tidings.stream.control import take_control
 from tidings.stream.frames import frame_of
@@ -18,7 +22,7 @@ from tidings.stream.replay import Replay, concerns
 from tidings.stream.shard import Shard
 from tidings.stream.sign_in import Visitor
 from tidings.stream.streamed import Streamed
-from tidings.stream.window import HotWindow
+from tidings.stream.window import Budget, HotWindow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SUBSCRIBERS, TOPICS = (11, 12, 13), (101, 102)
@@ -113,11 +117,17 @@ def make(hub: Hub, shard: Shard, subscriber: int) -> tuple[Connection, Recorder]
     return connection, transport
 
 
-@given(histories, st.data())
+# From how many recipients on an event is looked through rather than entered under each.
+wides = st.sampled_from((0, 1, window.WIDE))
+
+
+@given(histories, wides, st.data())
 @settings(deadline=None)
-def test_replay_and_live_together_are_a_plain_filter_of_the_log(history: list[Any], data: st.DataObject) -> None:
+def test_replay_and_live_together_are_a_plain_filter_of_the_log(history: list[Any], wide: int, data: st.DataObject) -> None:
     """Wherever the cursor, the moment of going live, the snapshot of the memberships and the batches lie."""
-    asyncio.run(replay_and_live(history, data))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(window, "WIDE", wide)
+        asyncio.run(replay_and_live(history, data))
 
 
 async def replay_and_live(history: list[Any], data: st.DataObject) -> None:
@@ -129,7 +139,7 @@ async def replay_and_live(history: list[Any], data: st.DataObject) -> None:
     live = data.draw(st.integers(began, end), "position when going live")
     subscriber = data.draw(st.sampled_from(SUBSCRIBERS))
 
-    shard = Shard(0, "e", 0, 1000, 10**9)
+    shard = Shard(0, "e", 0, 1000, Budget(10**9))
     hub = Hub(10**9, Streamed())
     hub.control.append(lambda event: take_control(hub, event))
     for event in events[:began]:
@@ -153,19 +163,41 @@ async def replay_and_live(history: list[Any], data: st.DataObject) -> None:
     assert transport.positions() == [position for position in heard_by_the_plain_rule(events, subscriber) if position > cursor]
 
 
-@given(histories, st.integers(1, 50), st.integers(400, 20_000), st.integers(0, 50))
+@given(st.lists(st.tuples(st.booleans(), histories), max_size=6), st.integers(1, 50), st.integers(400, 20_000), st.integers(0, 50), wides)
 @settings(deadline=None)
-def test_the_window_answers_what_the_plain_rule_does_and_keeps_its_bounds(
-    history: list[Any], most: int, most_bytes: int, after: int
+def test_windows_answer_what_the_plain_rule_does_and_keep_their_bounds(
+    pieces: list[tuple[bool, list[Any]]], most: int, most_bytes: int, after: int, wide: int
 ) -> None:
-    events = events_of(history)
-    window = HotWindow(0, most, most_bytes)
-    for event in events:
-        window.add(event, frame_of(event, "e"))
-        assert window.last - window.first + 1 <= most
-        assert window.bytes <= most_bytes
-    after = max(after, window.first - 1)
+    """Two shards take turns; the bound of bytes is one for both."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(window, "WIDE", wide)
+        fill_and_ask(pieces, most, most_bytes, after)
 
+
+def fill_and_ask(pieces: list[tuple[bool, list[Any]]], most: int, most_bytes: int, after: int) -> None:
+    budget = Budget(most_bytes)
+    logs: tuple[list[LogEvent], list[LogEvent]] = ([], [])
+    windows = HotWindow(0, most, budget), HotWindow(0, most, budget)
+    for which, history in pieces:
+        for event in events_of(history, len(logs[which])):
+            logs[which].append(event)
+            windows[which].add(event, frame_of(event, "e") and frame_of(event, "e") + b"x" * (event.position * 997 % 5000))
+            assert windows[which].last - windows[which].first + 1 <= most
+            assert sum(one.bytes for one in windows) == budget.used <= most_bytes
+
+    for events, filled in zip(logs, windows, strict=True):
+        hold_to_the_plain_rule(filled, events, max(after, filled.first - 1))
+        while filled.first <= filled.last:
+            filled.drop_first()
+        assert not (filled.kept or filled.by_subscriber or filled.wide or filled.by_topic or filled.by_project)
+    assert budget.used == 0
+
+
+def hold_to_the_plain_rule(kept: HotWindow, events: list[LogEvent], after: int) -> None:
+    """The newest of the log are in it, all of them, and what it answers is a plain filter of them."""
+    assert kept.last == len(events)
+    shown = [event.position for event in events if event.position >= kept.first and frame_of(event, "e")]
+    assert list(kept.kept) == shown
     for subscriber in SUBSCRIBERS:
         memberships = loaded_at(events, subscriber, len(events)).memberships
         expected = [
@@ -177,11 +209,50 @@ def test_the_window_answers_what_the_plain_rule_does_and_keeps_its_bounds(
             and concerns(event, subscriber, memberships)
         ]
         if after < len(events):
-            assert window.missed(subscriber, OF_PROJECT[subscriber], memberships, after) == expected
-    while window.first <= window.last:
-        window.drop_first()
-    assert window.bytes == 0
-    assert not (window.kept or window.by_subscriber or window.by_topic or window.by_project)
+            assert kept.missed(subscriber, OF_PROJECT[subscriber], memberships, after) == expected
+
+
+def test_a_busy_shard_does_not_empty_a_quiet_one() -> None:
+    budget = Budget(100_000)
+    quiet, busy = HotWindow(0, 1000, budget), HotWindow(0, 1000, budget)
+    for event in events_of([notice(1, [11], [], False)] * 20):
+        quiet.add(event, b"x" * 1000)
+    for event in events_of([notice(1, [11], [], False)] * 500):
+        busy.add(event, b"x" * 1000)
+
+    assert quiet.first == 1
+    assert busy.first > 400
+    assert budget.used <= 100_000
+
+
+def test_an_event_larger_than_the_bound_is_not_kept_and_replays_from_the_log() -> None:
+    kept = HotWindow(0, 1000, Budget(100_000))
+    for position, event in enumerate(events_of([notice(1, [11], [], False)] * 3), start=1):
+        kept.add(event, b"x" * (200_000 if position == 2 else 100))
+
+    assert (kept.first, kept.last) == (3, 3)
+    assert not kept.reaches(0)
+    assert kept.reaches(2)
+
+
+@pytest.mark.parametrize(("recipients", "known"), [(1, False), (1, True), (10, False), (205, False), (620, False), (1000, False)])
+@pytest.mark.parametrize("frame_bytes", [100, 20_000])
+def test_what_is_counted_is_not_less_than_what_it_takes(recipients: int, known: bool, frame_bytes: int) -> None:
+    kept = HotWindow(0, 10**9, Budget(10**12))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for position in range(1, 1 + max(20, 2_000 // recipients)):
+            first = 10**12 + (0 if known else position * recipients)
+            (event,) = events_of([notice(1, list(range(first, first + recipients)), [], False)], position - 1)
+            kept.add(event, bytes(frame_bytes))
+        del event
+        gc.collect()
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert taken <= kept.bytes * 1.05
 
 
 def test_topics_of_a_moment() -> None:

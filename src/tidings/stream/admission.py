@@ -8,8 +8,8 @@ opens a few scripts and leaves no race between counting and rewriting. While Red
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from tidings.errors import TooMany
 from tidings.platform.ending import end_tasks
@@ -20,6 +20,8 @@ LIVE = "tidings:streams:live"
 LEASE_S = 30
 RENEW_S = 5.0
 PATIENCE_S = 1.0
+# In so many slices, because a storm may hold the loop for longer than all of them: Redis has answered by then, and nobody has read it.
+SLICES = 10
 
 # KEYS: the sorted set, the own hash.  ARGV: the process, lease, limits, whether the hash should exist, number of releases,
 # (field, count)…, (subscriber's field, project's field)….  Answers 0 admitted, 1 subscriber's limit, 2 project's limit, for each; or
@@ -63,6 +65,9 @@ return answers
 """
 
 
+V = TypeVar("V")
+
+
 class Ask(NamedTuple):
     """number: makes equal asks distinct."""
 
@@ -86,16 +91,25 @@ class Admission:
         self.subscribers: Counter[int] = Counter()
         self.projects: Counter[int] = Counter()
         self.released: Counter[str] = Counter()
+        self.answers: dict[Ask, asyncio.Future[int]] = {}
         self.is_written = False
         self.away = False
         self.number = 0
-        self.gather: Gather[Ask, int] = Gather(self.ask)
+        self.gather: Gather[Ask, int] = Gather(self.ask, paced=True)
         self.task: asyncio.Task[None] | None = None
 
     async def admit(self, subscriber: int, project: int) -> None:
         """Raises TooMany, which says which limit it was and who counted."""
         self.number += 1
-        verdict = await self.gather.get(Ask(self.number, subscriber, project))
+        ask = Ask(self.number, subscriber, project)
+        answer = self.answers[ask] = self.gather.get(ask)
+        try:
+            verdict = await answer
+        except asyncio.CancelledError:
+            # Cancelled just after it was answered: what it was given is handed back. Before, `ask` sees it.
+            if not answer.cancelled() and answer.exception() is None and not answer.result():
+                self.release(subscriber, project)
+            raise
         if verdict:
             whose, limit = ("A subscriber", self.limits[0]) if verdict == 1 else ("A project", self.limits[1])
             counted = "by this process alone, because Redis is away" if self.away else "over all processes"
@@ -122,8 +136,7 @@ class Admission:
         # A renewal tries Redis again; an opening does not wait for one that is known to be away.
         if not self.away or len(wanted) < len(asks):
             try:
-                async with asyncio.timeout(PATIENCE_S):
-                    verdicts = await self.count_together(wanted)
+                verdicts = await patiently(self.count_together(wanted))
                 self.away = False
             except REDIS_AWAY:
                 self.away, self.is_written = True, False
@@ -132,9 +145,12 @@ class Admission:
             self.released.clear()
             verdicts = self.count_alone(wanted)
         for ask, verdict in zip(wanted, verdicts, strict=True):
+            is_given_up = self.answers.pop(ask).cancelled()
             if not verdict:
                 self.subscribers[ask.subscriber] += 1
                 self.projects[ask.project] += 1
+                if is_given_up:
+                    self.release(ask.subscriber, ask.project)
         return dict(zip(wanted, verdicts, strict=True)) | {ask: 0 for ask in asks if not ask.project}
 
     async def count_together(self, asks: list[Ask]) -> list[int]:
@@ -208,3 +224,16 @@ class Admission:
                 await self.redis.zrem(LIVE, self.process)
         except REDIS_AWAY:
             pass
+
+
+async def patiently(work: Coroutine[Any, Any, V]) -> V:
+    """What comes of it, if it comes within PATIENCE_S and SLICES turns of the loop. Raises TimeoutError."""
+    task = asyncio.create_task(work)
+    try:
+        for _ in range(SLICES):
+            done, _ = await asyncio.wait((task,), timeout=PATIENCE_S / SLICES)
+            if done:
+                return task.result()
+    finally:
+        task.cancel()
+    raise TimeoutError

@@ -82,7 +82,8 @@ class Connection(asyncio.Protocol):
             self.abort("chatter")
 
     def eof_received(self) -> None:
-        return None  # closes: half a connection is no stream
+        """Closes: nearly every client that sends this is gone, and half a connection is no stream (docs/decisions/0006)."""
+        self.watch_flush()
 
     def pause_writing(self) -> None:
         self.paused_at = time.monotonic()
@@ -132,7 +133,10 @@ class Connection(asyncio.Protocol):
         self.end(reason)
         self.transport.write(last_words)
         self.transport.close()
-        # What it does not read keeps the socket open; the hub's tick aborts it in time.
+        self.watch_flush()
+
+    def watch_flush(self) -> None:
+        """What it does not read keeps a closing socket open; the hub's tick aborts it in time."""
         if self.transport.get_write_buffer_size():
             self.paused_at = self.paused_at or time.monotonic()
             self.hub.paused.add(self)

@@ -52,9 +52,9 @@ class StreamEdge:
         self.hub.freed = self.free
         self.hub.renewed = self.extend
         self.follower = Follower(database, settings.stream_redis_url or settings.redis_url, settings, self.hub.deliver, self.end_history)
-        self.memberships: Gather[tuple[int, int], Loaded] = Gather(partial(load_memberships, database))
-        self.sessions: Gather[bytes, Visitor] = Gather(partial(open_sessions, database))
-        self.heads: Gather[int, Cursor] = Gather(partial(heads_of, database))
+        self.memberships: Gather[tuple[int, int], Loaded] = Gather(partial(load_memberships, database), paced=True)
+        self.sessions: Gather[bytes, Visitor] = Gather(partial(open_sessions, database), paced=True)
+        self.heads: Gather[int, Cursor] = Gather(partial(heads_of, database), paced=True)
         self.reading = asyncio.Semaphore(MOST_READING)
         self.is_draining = False
         self.refuses = False
@@ -105,9 +105,15 @@ class StreamEdge:
         return self.shard(shard).cursor
 
     def backlog(self, shard: int) -> int:
-        """Events that waited for their position a moment ago, at most `backlog_limit`."""
+        """Events that wait for their position, as far as is known."""
         known = self.follower.shards.get(shard)
-        return 0 if known is None else known.backlog
+        return 0 if known is None else known.backlog.at(known.position)
+
+    def let_in(self, shard: int, events: int) -> None:
+        """Events that are about to join the backlog."""
+        known = self.follower.shards.get(shard)
+        if known is not None:
+            known.backlog.let_in += events
 
     @property
     def redis_away(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from loguru import logger
 
+from tidings.events.backlog import WAITING, estimate
 from tidings.events.cursor import Cursor
 from tidings.events.entry import LogEvent, unpack
 from tidings.events.live import FIELD, stream_key
@@ -24,6 +25,7 @@ from tidings.platform.redis import REDIS_AWAY, open_redis
 from tidings.settings import Settings
 from tidings.stream.preload import preload
 from tidings.stream.shard import Shard
+from tidings.stream.window import Budget
 
 BLOCK_MS = 1000
 BATCH = 500
@@ -31,11 +33,6 @@ POLL_S = 0.25
 # PostgreSQL may be ahead of the stream for as long as an XADD takes; for longer, the stream has lost something.
 GRACE_S = 0.3
 LONGEST_BACKOFF_S = 1.0
-
-POLL = """
-SELECT shard, epoch, head, (SELECT count(*) FROM (SELECT FROM outbox o WHERE o.shard = s.shard LIMIT $1) AS waiting) AS backlog
-FROM shards s
-"""
 
 Deliver = Callable[[Shard, Sequence[LogEvent]], None]
 Ended = Callable[[Shard, str], None]
@@ -50,6 +47,7 @@ class Follower:
         self.settings = settings
         self.deliver = deliver
         self.ended = ended
+        self.budget = Budget(settings.hot_window_bytes)
         self.shards: dict[int, Shard] = {}
         self.tasks: list[asyncio.Task[None]] = []
         self.postgres_away = False
@@ -93,13 +91,14 @@ class Follower:
         return True
 
     async def poll(self) -> None:
-        for number, epoch, head, backlog in await self.database.system.fetch(POLL, self.settings.backlog_limit, timeout=5):
+        let_in = {number: shard.backlog.let_in for number, shard in self.shards.items()}
+        for number, epoch, head, *looked_at in await self.database.system.fetch(WAITING, timeout=5):
             shard = self.shards.get(number)
             if shard is None:
                 await self.begin(number, epoch, head)
                 continue
-            shard.backlog = backlog
-            BACKLOG.labels(number).set(backlog)
+            shard.backlog.told(estimate(*looked_at), head, let_in[number])
+            BACKLOG.labels(number).set(shard.backlog.said)
             if shard.epoch != epoch:
                 await self.begin_again(shard, epoch, head)
             elif self.is_left_behind(shard, head):
@@ -118,7 +117,7 @@ class Follower:
         return now - shard.behind_since >= GRACE_S - POLL_S / 2
 
     async def begin(self, number: int, epoch: str, head: int) -> None:
-        shard = Shard(number, epoch, head, self.settings.hot_window_events, self.settings.hot_window_bytes)
+        shard = Shard(number, epoch, head, self.settings.hot_window_events, self.budget)
         await preload(self.database, self.redis_url, shard)
         self.shards[number] = shard
         self.tasks.append(asyncio.create_task(self.read_for_ever(shard)))

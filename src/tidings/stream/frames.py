@@ -6,6 +6,7 @@ A frame is made once per event and process; connections only ever copy its bytes
 
 import random
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -89,6 +90,7 @@ def told(name: str, data: dict[str, Any], cursor: object = None, retry_ms: int |
     return head + frame(name, _encode(data).decode(), None if cursor is None else str(cursor))
 
 
+@lru_cache(maxsize=1024)
 def expiry_text(seconds: int) -> str:
     """RFC 3339."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

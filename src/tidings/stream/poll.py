@@ -10,7 +10,7 @@ from tidings.events.cursor import Cursor
 from tidings.stream.connection import Connection
 from tidings.stream.control import take_endings_since
 from tidings.stream.frames import BEAT, parsed
-from tidings.stream.opening import joining, start_of
+from tidings.stream.opening import Watching, start_of
 from tidings.stream.replay import Replay, TooFar
 from tidings.stream.sign_in import AnyRequest, Visitor
 
@@ -61,7 +61,7 @@ async def poll(edge: "StreamEdge", request: AnyRequest, visitor: Visitor, cursor
     """What came after the cursor, at once if there is something, else as soon as there is."""
     if cursor is None:
         return Polled([], str(edge.shard(visitor.tenant.shard).cursor))
-    with joining(edge.hub, visitor.subscriber) as watch:
+    with Watching(edge.hub, visitor.subscriber) as watch:
         replay, reason = await start_of(edge, visitor, cursor, watch)
         if reason is not None:
             return reset(replay, reason)

@@ -143,6 +143,9 @@ def concerns(event: LogEvent, subscriber: int, memberships: Sequence[Membership]
 async def catch_up(hub: Hub, connection: Connection, replay: Replay) -> None:
     """Give the connection what it missed, then make it live. Ends early when it is gone."""
     while connection.is_open:
+        if replay.is_done and replay.epoch == replay.shard.epoch:
+            hub.go_live(connection, replay.topics)
+            return
         try:
             piece = await replay.next()
         except TooFar as reason:

@@ -21,6 +21,7 @@ from tidings.stream.opening import EventStream, asked_cursor
 from tidings.stream.poll import MOST_WAIT_S, Polled, poll
 from tidings.stream.renewal import renew_stream
 from tidings.stream.sessions import Ticket, cookie_age, hash_of, issue_ticket, without_ticket
+from tidings.stream.shortcut import Shortcut
 from tidings.stream.sign_in import COOKIE, visitor_with_token
 from tidings.stream.structs import Acknowledged, Acknowledgement, LogPage, Renewal, Renewed
 
@@ -40,12 +41,19 @@ STREAM = ResponseSpec(
 )
 
 
+async def counted_when_opened(response: Response[Any]) -> Response[Any]:
+    """Instead of what the app does with answers: this one may still become a 429 or a 503."""
+    return response
+
+
 @get(
     "/v1/stream",
     operation_id="OpenStream",
     media_type="text/event-stream",
     security=[{"subscriberToken": []}, {}],
     responses={200: STREAM} | responses(200, None, 400, 401, 429, 503),
+    middleware=[Shortcut],
+    after_request=counted_when_opened,
 )
 async def open_stream(
     request: AnyRequest,

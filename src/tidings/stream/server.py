@@ -15,6 +15,8 @@ from typing import Any
 import uvicorn
 from loguru import logger
 
+from tidings.platform.garbage import spare_what_lives
+from tidings.platform.tls import tls_context
 from tidings.settings import Settings
 from tidings.stream.edge import StreamEdge
 from tidings.stream.protocol import StreamingProtocol
@@ -35,9 +37,20 @@ class Server(uvicorn.Server):
 
 async def serve(app: Any, settings: Settings, edge: StreamEdge, port: int | None = None, host: str | None = None) -> None:
     """Serves until SIGTERM or SIGINT. Starting and stopping the edge itself is the app's."""
-    config = uvicorn.Config(
+    server = Server(config_of(app, settings))
+    spare_what_lives()
+    with stopping(server, edge):
+        await server.serve(sockets=[listening_socket(host or settings.host, settings.port if port is None else port)])
+
+
+def config_of(app: Any, settings: Settings, http: Any = StreamingProtocol) -> uvicorn.Config:
+    """http: uvicorn's protocol class; with one of its own, streams go through ASGI `send`."""
+    tls = tls_context(settings)
+    return uvicorn.Config(
         app,
-        http=StreamingProtocol,
+        settings.host,
+        settings.port,
+        http=http,
         ws="none",
         loop="none",
         lifespan="auto",
@@ -49,10 +62,8 @@ async def serve(app: Any, settings: Settings, edge: StreamEdge, port: int | None
         timeout_graceful_shutdown=GRACE_S,
         # Addresses are of no use here, and a forged X-Forwarded-For would be.
         proxy_headers=False,
+        ssl_context_factory=None if tls is None else lambda config, default: tls,
     )
-    server = Server(config)
-    with stopping(server, edge):
-        await server.serve(sockets=[listening_socket(host or settings.host, settings.port if port is None else port)])
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

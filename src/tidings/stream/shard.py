@@ -2,22 +2,23 @@
 
 import asyncio
 
+from tidings.events.backlog import Backlog
 from tidings.events.cursor import Cursor
-from tidings.stream.window import HotWindow
+from tidings.stream.window import Budget, HotWindow
 
 
 class Shard:
     """position: everything up to it is in the window or was, and has been given to the streams.
 
-    backlog: events that waited for their position when PostgreSQL was last asked.   behind_since: since when PostgreSQL is ahead of us.
+    backlog: events that wait for their position.   behind_since: since when PostgreSQL is ahead of us.
     """
 
-    def __init__(self, number: int, epoch: str, position: int, most_events: int, most_bytes: int) -> None:
+    def __init__(self, number: int, epoch: str, position: int, most_events: int, budget: Budget) -> None:
         self.number = number
         self.epoch = epoch
         self.position = position
-        self.window = HotWindow(position, most_events, most_bytes)
-        self.backlog = 0
+        self.window = HotWindow(position, most_events, budget)
+        self.backlog = Backlog(position)
         self.redis_away = False
         self.behind_since: float | None = None
         self.behind_at = position

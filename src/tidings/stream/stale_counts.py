@@ -22,22 +22,26 @@ CHANGES_COUNTS = frozenset({"notification.created", "notification.retracted", "n
 
 
 class StaleCounts:
-    """Subscribers with open streams whose counts have changed, each once, in the order of the change."""
+    """Streams whose subscribers' counts have changed, each once, in the order of the change."""
 
     def __init__(self) -> None:
-        self.subscribers: dict[int, None] = {}
+        self.connections: dict[Connection, None] = {}
 
     def note(self, event: LogEvent, audience: Collection[Connection]) -> None:
-        if event.type in CHANGES_COUNTS and len(self.subscribers) < MOST_REMEMBERED:
-            self.subscribers.update(dict.fromkeys(connection.subscriber for connection in audience))
+        # Connections and not their subscribers, so that no line of Python runs for each of them.
+        if event.type in CHANGES_COUNTS and len(self.connections) < MOST_REMEMBERED:
+            self.connections.update(dict.fromkeys(audience))
 
     async def take(self, database: Database) -> dict[int, bytes]:
         """What to tell the next few, by subscriber."""
-        if not self.subscribers:
+        if not self.connections:
             return {}
-        some = list(self.subscribers)[:MOST_AT_ONCE]
-        for subscriber in some:
-            del self.subscribers[subscriber]
+        chosen = list(self.connections)[:MOST_AT_ONCE]
+        for one in chosen:
+            del self.connections[one]
+        some = list({one.subscriber for one in chosen if one.is_open})
+        if not some:
+            return {}
         async with database.system.acquire() as connection:
             counts = await counts_of(connection, some)
         # Without an id: a client that saw only these has seen no event.
