@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tidings.access.principals import KeyHolder, SubscriberSession, Tenant
 from tidings.events.cursor import Cursor
 from tidings.events.log import heads
-from tidings.notifications import audience, fanout, marks
+from tidings.notifications import audience, fanout, marks, topical
 from tidings.notifications.fanout import advance_one
 from tidings.notifications.inbox import read_page
 from tidings.notifications.rebuild import rebuild_inbox
@@ -17,6 +20,7 @@ from tidings.notifications.timeline import detail_of
 from tidings.platform.postgres import Database, tenant_connection, tenant_transaction
 from tidings.recipients.members import change_members
 from tidings.recipients.structs import MembersChange
+from tidings.recipients.subscribers import delete_subscriber
 
 Rows = Callable[[SubscriberSession], Awaitable[list[tuple[Any, ...]]]]
 
@@ -24,7 +28,8 @@ Rows = Callable[[SubscriberSession], Awaitable[list[tuple[Any, ...]]]]
 @pytest.fixture(autouse=True)
 def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three people are a large audience here, and two a chunk."""
-    monkeypatch.setattr(audience, "MAX_RECIPIENTS", 3)
+    for module in (audience, topical):
+        monkeypatch.setattr(module, "MAX_RECIPIENTS", 3)
     monkeypatch.setattr(fanout, "CHUNK", 2)
     monkeypatch.setattr(marks, "STEP", 2)
 
@@ -177,3 +182,75 @@ async def test_an_item_that_arrives_under_a_watermark_is_not_born_read_and_a_reb
     await rebuild_inbox(database.system, project.shard, lambda done, all_of_them: None)
 
     assert [await inbox_rows(one) for one in people] == before
+
+
+async def test_rows_that_are_there_already_are_left_alone(
+    database: Database, people: list[SubscriberSession], change: Any, publish: Any, inbox_rows: Rows
+) -> None:
+    await change("again", add=people)
+    big = await publish([{"topic": "again"}])
+    await sequenced(database, big)
+    await finish(database)
+    await database.system.execute("UPDATE fanouts SET cursor = 0, written = 0, done_at = NULL WHERE notification = $1::uuid", big)
+    await database.system.execute("DELETE FROM inbox WHERE id = $1::uuid AND subscriber = $2", big, people[3].subscriber)
+
+    await finish(database)
+
+    assert await holders(people, big, inbox_rows) == list(range(7))
+    assert await database.system.fetchval("SELECT written FROM fanouts WHERE notification = $1::uuid", big) == 1
+
+
+WHO = st.integers(0, 6)
+TOPICS = st.sampled_from(["north", "south"])
+HISTORY = st.one_of(
+    st.tuples(st.just("join"), TOPICS, st.sets(WHO, min_size=1)),
+    st.tuples(st.just("leave"), TOPICS, st.sets(WHO, min_size=1)),
+    st.tuples(st.just("delete"), st.none(), st.sets(WHO, min_size=1, max_size=1)),
+    st.tuples(st.just("publish"), st.sets(TOPICS), st.sets(WHO)),
+    st.tuples(st.just("publish to everyone"), st.sets(TOPICS), st.sets(WHO)),
+    st.tuples(st.just("write a chunk"), st.none(), st.none()),
+)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(history=st.lists(HISTORY, min_size=3, max_size=15))
+async def test_every_audience_agrees_with_a_plain_model(
+    history: list[tuple[str, Any, Any]], database: Database, project: Tenant, new_alice: Any, change: Any, publish: Any, inbox_rows: Rows
+) -> None:
+    """Chunks are written at any time between joining, leaving and deletions, and all the same everyone gets what was for them, once."""
+    people = [await new_alice() for _ in range(7)]
+    topics = {key: f"{key}-{uuid4()}" for key in ("north", "south")}
+    members: dict[str, set[int]] = {"north": set(), "south": set()}
+    for key in topics:
+        await change(topics[key], add=people)
+        members[key] = set(range(7))
+    holder, alive, expected = KeyHolder(project, "key_test", frozenset("*")), set(range(7)), {}
+    for what, where, who in history:
+        if what in ("join", "leave"):
+            chosen = who & alive
+            await change(topics[where], **{"add" if what == "join" else "remove": [people[n] for n in sorted(chosen)]})
+            members[where] = members[where] | chosen if what == "join" else members[where] - chosen
+        elif what == "delete" and who <= alive:
+            async with tenant_transaction(database, project.id) as connection:
+                await delete_subscriber(connection, holder, people[min(who)].external_id)
+            alive -= who
+            members = {key: names - who for key, names in members.items()}
+        elif what.startswith("publish"):
+            to: list[Any] = [people[n].external_id for n in sorted(who & alive)] + [{"topic": topics[key]} for key in sorted(where)]
+            to += [{"everyone": True}] if what == "publish to everyone" else []
+            if to:
+                everyone = alive if what == "publish to everyone" else set()
+                expected[await publish(to)] = (who & alive).union(everyone, *(members[key] for key in where))
+        elif what == "write a chunk":
+            await step(database)
+    for notification in expected:
+        await sequenced_if_large(database, notification)
+    await finish(database)
+
+    for notification, audience_then in expected.items():
+        assert await holders(people, notification, inbox_rows) == sorted(audience_then & alive)
+
+
+async def sequenced_if_large(database: Database, notification: str) -> None:
+    if await database.system.fetchval("SELECT EXISTS (SELECT FROM fanouts WHERE notification = $1::uuid)", notification):
+        await sequenced(database, notification)

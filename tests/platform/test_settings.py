@@ -15,6 +15,7 @@ from tidings.settings import load_settings, redacted_url
         ("TIDINGS_DATABASE_URL", "postgresql://u:x@127.0.0.1:notaport/x"),
         ("TIDINGS_CORS_ORIGINS", "app.example.com"),
         ("TIDINGS_SECRET_KEY", "short"),
+        ("TIDINGS_TLS_KEY", "/nowhere/key.pem"),
     ],
 )
 def test_a_wrong_value_is_named(name: str, value: str) -> None:
@@ -25,6 +26,12 @@ def test_a_wrong_value_is_named(name: str, value: str) -> None:
 def test_an_unknown_setting_is_named() -> None:
     with pytest.raises(Misconfigured, match="TIDINGS_PROT is no setting"):
         load_settings({"TIDINGS_PROT": "8000"})
+
+
+@pytest.mark.parametrize("name", ["TIDINGS_TLS_CERTIFICATE", "TIDINGS_TLS_KEY"])
+def test_half_of_tls_is_refused(name: str) -> None:
+    with pytest.raises(Misconfigured, match="belong together"):
+        load_settings({name: __file__})
 
 
 def test_what_kubernetes_injects_for_a_service_is_no_setting() -> None:

@@ -63,7 +63,7 @@ class AccessCache:
         self.key_lookups: Gather[bytes, KnownKey | None] = Gather(lambda hashes: lookups.find_keys(database, hashes))
         self.kid_lookups: Gather[str, VerifyingKey | None] = Gather(lambda kids: lookups.find_verifying_keys(database, kids))
         self.tenant_lookups: Gather[str, Tenant | None] = Gather(lambda names: lookups.find_tenants(database, names))
-        self.sign_ins: Gather[Sighting, KnownSubscriber] = Gather(lambda sightings: lookups.sign_in(database, sightings))
+        self.sign_ins: Gather[Sighting, KnownSubscriber] = Gather(lambda sightings: lookups.sign_in(database, sightings), paced=True)
         self.used: dict[int, float] = {}
         self.task: asyncio.Task[None] | None = None
 

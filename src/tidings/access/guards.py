@@ -22,7 +22,7 @@ Anyone = ASGIConnection[Any, Any, Any, Any]
 Guard = Callable[[Anyone, BaseRouteHandler], Awaitable[None]]
 
 HOLDER = "tidings.holder"
-IN_URL = re.compile(rb"(?:^|&)(api_key|apikey|token|access_token|key|authorization)=[^&]|=(tdk_|eyJ)", re.IGNORECASE)
+IN_URL = re.compile(rb"(?:^|&)(?i:(api_key|apikey|token|access_token|key|authorization))=[^&]|=(tdk_|eyJ)")
 # What `Authorization: Bearer` may hold (RFC 6750 §2.1); anything else would not survive into a log line or an answer.
 BEARER = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 

@@ -8,11 +8,14 @@ a revocation holds while those before it do not.
 import math
 import re
 import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jwt
 import msgspec
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tidings.access.principals import Tenant
@@ -28,6 +31,14 @@ MAX_LENGTH = 4096
 KID = re.compile(r"(sk|pk)_[0-9a-z]{16}")
 SUBJECT = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 
+
+class Header(msgspec.Struct, forbid_unknown_fields=True):
+    alg: str
+    kid: str
+    typ: str | None = None
+
+
+_header = msgspec.json.Decoder(Header)
 _jws = jwt.PyJWS(algorithms=[ALGORITHM])
 
 
@@ -74,6 +85,36 @@ def kid_of(token: str) -> str:
     """Which key is said to have signed it. Raises Unauthenticated for what is no token of this kind."""
     if len(token) > MAX_LENGTH:
         raise refused("malformed", f"A token has at most {MAX_LENGTH} characters.")
+    parts = plain_parts(token)
+    return parts.kid if parts is not None else kid_of_any(token)
+
+
+def verify(token: str, key: VerifyingKey) -> Claims:
+    """The claims of a token whose signature, audience, life and project are right. Raises Unauthenticated with the reason.
+
+    That it has not ended is for `check_life`, each time it is used.
+    """
+    parts = plain_parts(token)
+    if parts is None:
+        payload = payload_of_any(token, key)
+    else:
+        try:
+            key.public_key.verify(parts.signature, parts.signed)
+        except InvalidSignature:
+            raise refused("signature", "The token's signature is wrong.") from None
+        payload = parts.payload
+    try:
+        claims = _claims.decode(payload)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise refused("claims", f"The token's claims are not as they must be: {error}.") from None
+    check_claims(claims, key)
+    return claims
+
+
+# The long way, for any token: PyJWT.
+
+
+def kid_of_any(token: str) -> str:
     try:
         header: dict[str, Any] = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError, RecursionError):
@@ -86,23 +127,61 @@ def kid_of(token: str) -> str:
     return kid
 
 
-def verify(token: str, key: VerifyingKey) -> Claims:
-    """The claims of a token whose signature, audience, life and project are right. Raises Unauthenticated with the reason.
-
-    That it has not ended is for `check_life`, each time it is used.
-    """
+def payload_of_any(token: str, key: VerifyingKey) -> bytes:
     try:
-        payload = _jws.decode(token, key.public_key, algorithms=[ALGORITHM])
+        payload: bytes = _jws.decode(token, key.public_key, algorithms=[ALGORITHM])
     except jwt.InvalidSignatureError:
         raise refused("signature", "The token's signature is wrong.") from None
     except (jwt.PyJWTError, ValueError, TypeError):
         raise refused("malformed", "This is no subscriber token: it cannot be read as a JWT.") from None
+    return payload
+
+
+# The short way, for what all tokens look like: three segments of clean Base64, and a header that says alg, kid and perhaps typ. PyJWT
+# looks at each character in Python, twice: 90 µs a token beside the 130 of its signature. What is not plain goes the long way.
+
+
+class Parts(NamedTuple):
+    """signed: what the signature is of."""
+
+    kid: str
+    payload: bytes
+    signature: bytes
+    signed: bytes
+
+
+# Asked for twice, by `kid_of` and, when the key is there, by `verify`.
+@lru_cache(maxsize=256)
+def plain_parts(token: str) -> Parts | None:
+    segments = token.split(".")
+    if len(segments) != 3:
+        return None
+    kid = plain_kid(segments[0])
+    payload, signature = plain_bytes(segments[1]), plain_bytes(segments[2])
+    if kid is None or payload is None or signature is None:
+        return None
+    return Parts(kid, payload, signature, token[: -len(segments[2]) - 1].encode())
+
+
+@lru_cache(maxsize=1024)
+def plain_kid(segment: str) -> str | None:
+    """Of a header; those that one key has signed share theirs."""
+    header = plain_bytes(segment)
     try:
-        claims = _claims.decode(payload)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise refused("claims", f"The token's claims are not as they must be: {error}.") from None
-    check_claims(claims, key)
-    return claims
+        read = _header.decode(header or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return read.kid if read.alg == ALGORITHM and KID.fullmatch(read.kid) else None
+
+
+def plain_bytes(segment: str) -> bytes | None:
+    """None unless it is the one way to write these bytes, without padding."""
+    try:
+        encoded = segment.encode("ascii")
+        read = urlsafe_b64decode(encoded + b"=" * (-len(encoded) % 4))
+    except ValueError:
+        return None
+    return read if encoded and urlsafe_b64encode(read).rstrip(b"=") == encoded else None
 
 
 def check_claims(claims: Claims, key: VerifyingKey) -> None:

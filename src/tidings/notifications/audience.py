@@ -2,13 +2,17 @@
 
 Up to 1,000 people are resolved when it is published: the event carries them, and their inbox rows are written in that transaction.
 A larger audience is named by topics or everyone, and means the members as of the event's position.
+
+Members go from the database to the database as text: 1,000 of them cost 1.6 ms of a publish as numbers in lists, and next to nothing
+as the array literal that PostgreSQL itself wrote.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from tidings.errors import Invalid, NotFound
+from tidings.events.outbox import array_literal
 from tidings.notifications.draft import Draft
 from tidings.notifications.structs import MAX_RECIPIENTS
 from tidings.platform.postgres import Connection
@@ -16,10 +20,24 @@ from tidings.recipients.resolve import ensure_subscribers
 from tidings.recipients.resolve import look_up as look_up_subscribers
 
 
-class Resolved(msgspec.Struct, frozen=True):
-    """recipients: inner ids, sorted. topics, everyone: set only for a large audience. size: people, at most."""
+class People(msgspec.Struct, frozen=True):
+    """Inner ids, rising, each once, as an array literal.   count: how many."""
 
-    recipients: list[int]
+    literal: str
+    count: int
+
+    @property
+    def ids(self) -> list[int]:
+        return [int(number) for number in self.literal[1:-1].split(",")] if self.count else []
+
+
+NOBODY = People("{}", 0)
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """recipients: those known one by one. topics, everyone: set only for a large audience. size: people, at most."""
+
+    recipients: People
     topics: list[int] | None
     everyone: bool
     size: int
@@ -34,8 +52,8 @@ class Directory(msgspec.Struct, frozen=True):
 
     subscribers: Mapping[str, int]
     topics: Mapping[str, tuple[int, int]]  # key → inner id, number of members
-    members: Mapping[int, Sequence[int]]
-    everybody: Sequence[int]
+    members: Mapping[int, People]
+    everybody: People
     everybody_size: int
 
 
@@ -52,7 +70,7 @@ async def look_up(connection: Connection, project: int, by_actor: Mapping[str, S
         subscribers = await look_up_subscribers(connection, project, sorted(set(strict))) | subscribers
     topics = await known_topics(connection, project, [key for draft in drafts for key in draft.topics])
     small = [topic for topic, size in topics.values() if size <= MAX_RECIPIENTS]
-    everybody, everybody_size = await everybody_of(connection, project) if any(d.everyone for d in drafts) else ([], 0)
+    everybody, everybody_size = await everybody_of(connection, project) if any(d.everyone for d in drafts) else (NOBODY, 0)
     return Directory(subscribers, topics, await members_of(connection, small) if small else {}, everybody, everybody_size)
 
 
@@ -60,43 +78,61 @@ async def known_topics(connection: Connection, project: int, keys: Sequence[str]
     if not keys:
         return {}
     rows = await connection.fetch(
-        "SELECT key, id, members FROM topics WHERE project = $1 AND key = ANY($2::text[]) AND deleted_at IS NULL", project, keys
+        "SELECT key, id, members FROM topics WHERE project = $1 AND key = ANY($2::text[]) AND deleted_at IS NULL",
+        project,
+        sorted(set(keys)),
     )
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
-async def members_of(connection: Connection, topics: Sequence[int]) -> dict[int, list[int]]:
-    rows = await connection.fetch(
-        "SELECT topic, array_agg(subscriber) FROM topic_members WHERE topic = ANY($1::bigint[]) AND removed_by IS NULL GROUP BY topic",
-        topics,
-    )
-    return {row[0]: row[1] for row in rows}
+MEMBERS = """
+SELECT topic, array_agg(subscriber ORDER BY subscriber)::text, count(*) FROM topic_members
+WHERE topic = ANY($1::bigint[]) AND removed_by IS NULL GROUP BY topic
+"""
+EVERYBODY = """
+SELECT array_agg(id ORDER BY id)::text, count(*) FROM
+    (SELECT id FROM subscribers WHERE project = $1 AND deleted_at IS NULL ORDER BY id LIMIT $2) AS people
+"""
 
 
-async def everybody_of(connection: Connection, project: int) -> tuple[list[int], int]:
-    rows = await connection.fetch(
-        "SELECT id FROM subscribers WHERE project = $1 AND deleted_at IS NULL ORDER BY id LIMIT $2", project, MAX_RECIPIENTS + 1
-    )
-    if len(rows) <= MAX_RECIPIENTS:
-        return [row[0] for row in rows], len(rows)
-    return [], await connection.fetchval("SELECT count(*) FROM subscribers WHERE project = $1 AND deleted_at IS NULL", project)
+async def members_of(connection: Connection, topics: Sequence[int]) -> dict[int, People]:
+    return {row[0]: People(row[1], row[2]) for row in await connection.fetch(MEMBERS, topics)}
+
+
+async def everybody_of(connection: Connection, project: int) -> tuple[People, int]:
+    literal, count = await connection.fetchrow(EVERYBODY, project, MAX_RECIPIENTS + 1)
+    if count <= MAX_RECIPIENTS:
+        return People(literal or "{}", count), count
+    return NOBODY, await connection.fetchval("SELECT count(*) FROM subscribers WHERE project = $1 AND deleted_at IS NULL", project)
 
 
 def resolve(draft: Draft, directory: Directory) -> Resolved:
     """Raises Invalid for an unknown subscriber of a strict draft, NotFound for an unknown topic."""
-    recipients = {inner_id(name, draft, directory) for name in draft.subscribers}
+    recipients = people_of({inner_id(name, draft, directory) for name in draft.subscribers})
     for index, one in enumerate(draft.wanted.to):
         if not isinstance(one, str) and one.topic is not None and one.topic not in directory.topics:
             raise NotFound(f"There is no topic {one.topic!r}; PUT /v1/topics/{one.topic} makes it.", field=f"to[{index}].topic")
     named = [directory.topics[key] for key in draft.topics]
-    size = len(recipients) + sum(members for _, members in named) + (directory.everybody_size if draft.everyone else 0)
-    resolved = recipients.union(*(directory.members.get(topic, ()) for topic, _ in named), directory.everybody if draft.everyone else ())
-    can_resolve = all(members <= MAX_RECIPIENTS for _, members in named) and not (
-        draft.everyone and directory.everybody_size > MAX_RECIPIENTS
-    )
-    if can_resolve and len(resolved) <= MAX_RECIPIENTS:
-        return Resolved(sorted(resolved), None, False, len(resolved))
-    return Resolved(sorted(recipients), [topic for topic, _ in named], draft.everyone, size)
+    if all(members <= MAX_RECIPIENTS for _, members in named) and not (draft.everyone and directory.everybody_size > MAX_RECIPIENTS):
+        groups = [directory.members.get(topic, NOBODY) for topic, _ in named] + ([directory.everybody] if draft.everyone else [])
+        together = united([recipients, *groups])
+        if together.count <= MAX_RECIPIENTS:
+            return Resolved(together, None, False, together.count)
+    size = recipients.count + sum(members for _, members in named) + (directory.everybody_size if draft.everyone else 0)
+    return Resolved(recipients, [topic for topic, _ in named], draft.everyone, size)
+
+
+def united(groups: Sequence[People]) -> People:
+    """Those of any group. A lone group, as a topic mostly is, stays the text that it is."""
+    somebody = [group for group in groups if group.count]
+    if len(somebody) == 1:
+        return somebody[0]
+    return people_of({subscriber for group in somebody for subscriber in group.ids})
+
+
+def people_of(subscribers: Iterable[int]) -> People:
+    numbers = sorted(subscribers)
+    return People(array_literal(numbers), len(numbers))
 
 
 def inner_id(name: str, draft: Draft, directory: Directory) -> int:

@@ -6,7 +6,7 @@ popular subscriber is no bottleneck; whoever changes an item at or before `count
 
 from collections.abc import Sequence
 
-from tidings.notifications.state import FIRST_ID, TOTAL_OF, UNREAD_OF, UNSEEN_OF
+from tidings.notifications.state import COUNTED_TO, FIRST_ID, TOTAL_OF, UNREAD_OF, UNSEEN_OF
 from tidings.notifications.structs import Counts
 from tidings.platform.postgres import Connection, Database, tenant_transaction
 
@@ -23,7 +23,7 @@ FROM unnest($1::bigint[]) AS who (subscriber)
 LEFT JOIN inbox_states s ON s.subscriber = who.subscriber
 CROSS JOIN LATERAL (
     SELECT {TOTAL_OF} AS total, {UNSEEN_OF} AS unseen, {UNREAD_OF} AS unread, count(*) AS items
-    FROM inbox i WHERE i.subscriber = who.subscriber AND i.id > coalesce(s.counted_to, '{FIRST_ID}')
+    FROM inbox i WHERE i.subscriber = who.subscriber AND i.id > {COUNTED_TO}
 ) AS later
 """
 
@@ -38,12 +38,12 @@ WITH bound AS (
 ), sums AS (
     SELECT {TOTAL_OF} AS total, {UNSEEN_OF} AS unseen, {UNREAD_OF} AS unread
     FROM inbox_states s JOIN inbox i ON i.subscriber = s.subscriber, bound
-    WHERE s.subscriber = $1 AND i.id > coalesce(s.counted_to, '{FIRST_ID}') AND i.id < bound.up_to
+    WHERE s.subscriber = $1 AND i.id > {COUNTED_TO} AND i.id < bound.up_to
 )
 UPDATE inbox_states s
 SET counted_to = prior.id, total = s.total + sums.total, unseen = s.unseen + sums.unseen, unread = s.unread + sums.unread
 FROM sums, bound, LATERAL (SELECT id FROM inbox WHERE subscriber = $1 AND id < bound.up_to ORDER BY id DESC LIMIT 1) AS prior
-WHERE s.subscriber = $1 AND prior.id > coalesce(s.counted_to, '{FIRST_ID}')
+WHERE s.subscriber = $1 AND prior.id > {COUNTED_TO}
 """
 
 

@@ -17,7 +17,18 @@ from tidings.errors import Invalid, NotFound
 from tidings.events.entry import NewEvent
 from tidings.events.outbox import append
 from tidings.notifications.counts import counts_of, lock_state
-from tidings.notifications.state import FIRST_ID, HERE, READ_AT, SEEN_AT, UNREAD, UNSEEN
+from tidings.notifications.state import (
+    COUNTED_TO,
+    FIRST_ID,
+    HERE,
+    READ_AT,
+    SEEN_AT,
+    TOTAL_OF,
+    UNREAD,
+    UNREAD_OF,
+    UNSEEN,
+    UNSEEN_OF,
+)
 from tidings.notifications.structs import Counts, Mark, Marked
 from tidings.platform.postgres import Connection
 
@@ -126,16 +137,47 @@ async def mark_up_to(
             return steps
 
 
+# How many items an action can change at most, of those here. The kept sums tell it at once, and a search ends when it has found so many:
+# when every item was seen or read by itself, it would otherwise walk all 100,000 to find that nothing is left.
+AT_MOST: dict[Action, str] = {"seen": UNSEEN_OF, "read": UNREAD_OF, "unread": f"{TOTAL_OF} - {UNREAD_OF}", "archived": TOTAL_OF}
+KEPT: dict[Action, str] = {"seen": "s.unseen", "read": "s.unread", "unread": "s.total - s.unread", "archived": "s.total"}
+
+
+def candidates_sql(action: Action) -> str:
+    """The newest items up to and including one that the action would change; one more than a step, to tell that there are more.
+
+    $1 subscriber, $2 up to this id. A watermark's covered items are not walked: what it leaves is above it, or stands apart.
+    """
+    needs = CHANGES[action][0]
+    if action == "unarchived":
+        return f"{items_sql(needs)} LIMIT {STEP + 1}"
+    most = f"LIMIT (SELECT least({STEP + 1}, most) FROM can)"
+    found = f"{items_sql(f'{HERE} AND {needs}')} {most}"
+    if action in ("seen", "read"):
+        above = f"(SELECT coalesce(max({action}_up_to::text), '{FIRST_ID}')::uuid FROM inbox_states WHERE subscriber = $1)"
+        found = f"""
+        SELECT * FROM ({items_sql(f"i.id > {above} AND {HERE} AND i.{action}_at IS NULL")} {most}) AS above
+        UNION
+        SELECT * FROM ({items_sql(f"i.apart AND {HERE} AND i.{action}_at IS NULL")} {most}) AS apart
+        ORDER BY id DESC {most}
+        """
+    return f"""
+    WITH can AS MATERIALIZED (
+        SELECT {KEPT[action]} + later.count AS most FROM inbox_states s CROSS JOIN LATERAL (
+            SELECT {AT_MOST[action]} AS count FROM inbox i WHERE i.subscriber = $1 AND i.id <= $2::uuid AND i.id > {COUNTED_TO}
+        ) AS later WHERE s.subscriber = $1
+    ) {found}
+    """
+
+
+def items_sql(which: str) -> str:
+    return f"""
+    SELECT i.id::text FROM inbox i LEFT JOIN inbox_states s ON s.subscriber = i.subscriber
+    WHERE i.subscriber = $1 AND i.id <= $2::uuid AND {which} ORDER BY i.id DESC"""
+
+
 async def candidates(connection: Connection, subscriber: int, action: Action, up_to: str) -> list[str]:
-    """The newest items up to and including one that the action would change; one more than a step, to tell that there are more."""
-    archived = "" if action == "unarchived" else f"AND {HERE}"
-    rows = await connection.fetch(
-        f"""SELECT i.id::text FROM inbox i LEFT JOIN inbox_states s ON s.subscriber = i.subscriber
-        WHERE i.subscriber = $1 AND i.id <= $2::uuid {archived} AND {CHANGES[action][0]} ORDER BY i.id DESC LIMIT {STEP + 1}""",
-        subscriber,
-        up_to,
-    )
-    return [row[0] for row in rows]
+    return [row[0] for row in await connection.fetch(candidates_sql(action), subscriber, up_to)]
 
 
 # Items after the old sums and up to the new watermark are counted; the sums themselves tell the rest, unless the watermark ends

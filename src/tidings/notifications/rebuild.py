@@ -1,13 +1,16 @@
 """`tidings projections rebuild inbox`: make the inboxes again from what the log retains, over the state before it.
 
-Every event that changed an inbox is replayed in the order of the log, through the same statements that wrote it first. Items whose
-notification is older than the log are kept and only the retained changes are replayed on them, which changes nothing, because events
-say the time of what they did. Publishing and marking wait while it runs; reading goes on.
+Every event that changed an inbox is replayed in the order of the log, through the same statements that wrote it first; only plain ones that
+follow one another, which cannot depend on each other, are written together. Items whose notification is older than the log are kept and
+only the retained changes are replayed on them, which changes nothing, because events say the time of what they did. Publishing and
+marking wait while it runs; reading goes on.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -46,6 +49,17 @@ SELECT $1, one.subscriber, $2::uuid, $3, $4, $5, one.subscriber = ANY($7::bigint
 FROM unnest($6::bigint[]) AS one (subscriber) JOIN subscribers p ON p.id = one.subscriber AND p.deleted_at IS NULL
 ON CONFLICT DO NOTHING
 """
+# The same of several notifications: $1 subscribers, $2 which notification of those that follow, $3 whether it stands apart.
+WRITE_PLAIN = """
+INSERT INTO inbox (project, subscriber, id, category, expires_at, apart)
+SELECT n.project, one.subscriber, n.id, n.category, n.expires_at, one.apart
+FROM unnest($1::bigint[], $2::int[], $3::boolean[]) AS one (subscriber, item, apart)
+JOIN unnest($4::int[], $5::uuid[], $6::text[], $7::timestamptz[]) WITH ORDINALITY AS n (project, id, category, expires_at, item)
+    ON n.item = one.item
+JOIN subscribers p ON p.id = one.subscriber AND p.deleted_at IS NULL
+ON CONFLICT DO NOTHING
+"""
+CONCERN_INBOXES = {"notification.created", "notification.retracted", "notification.expired", "subscriber.deleted"}
 FANOUT = "SELECT newest_subscriber FROM fanouts WHERE notification = $1::uuid AND kind = 'deliver'"
 
 
@@ -60,8 +74,12 @@ async def rebuild_inbox(pool: asyncpg.Pool, shard: int, on_progress: Progress) -
         await connection.execute(RESET_STATES, shard)
         position, done = 0, 0
         while events := await read_after(connection, shard, position, BATCH, up_to=head):
-            for event in events:
-                await replay(connection, event)
+            for is_plain, some in groupby(filter(concerns_inboxes, events), is_plain_creation):
+                if is_plain:
+                    await replay_plain(connection, list(some))
+                else:
+                    for event in some:
+                        await replay(connection, event)
             position, done = events[-1].position, done + len(events)
             on_progress(position, head)
         return done
@@ -71,6 +89,54 @@ async def outbox_is_empty(connection: Connection, shard: int) -> None:
     """Wait for the sequencer. Publishing is held up by our lock, so this ends."""
     while await connection.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE shard = $1)", shard):
         await asyncio.sleep(0.05)
+
+
+def concerns_inboxes(event: LogEvent) -> bool:
+    return event.type.startswith("inbox.") or event.type in CONCERN_INBOXES
+
+
+def is_plain_creation(event: LogEvent) -> bool:
+    """Whether all that it did was to write rows for the people it names. Such ones in a row are written by one statement, because none of
+    them looks at what another wrote: 4,000 events/s otherwise, most of it round trips.
+    """
+    return event.type == "notification.created" and not event.everyone and event.topics is None and not replaces(event)
+
+
+def replaces(event: LogEvent) -> bool:
+    return '"collapse_key":"' in event.data
+
+
+async def replay_plain(connection: Connection, events: Sequence[LogEvent]) -> None:
+    subscribers: list[int] = []
+    items: list[int] = []
+    apart: list[bool] = []
+    kept: list[tuple[LogEvent, Shown]] = []
+    for event in events:
+        internal = msgspec.json.decode(event.internal or "{}")
+        if not is_kept(internal):
+            continue
+        shown = msgspec.json.decode(event.data, type=Shown)
+        assert shown.collapse_key is None
+        kept.append((event, shown))
+        names = event.recipients or []
+        subscribers += names
+        items += [len(kept)] * len(names)
+        standing_apart = set(internal.get("apart", ()))
+        apart += [name in standing_apart for name in names]
+    await connection.execute(
+        WRITE_PLAIN,
+        subscribers,
+        items,
+        apart,
+        [event.project for event, _ in kept],
+        [event.notification for event, _ in kept],
+        [shown.category for _, shown in kept],
+        [shown.expires_at for _, shown in kept],
+    )
+
+
+def is_kept(internal: Mapping[str, Any]) -> bool:
+    return not internal.get("transient") and bool(internal.get("in_app", True))
 
 
 async def replay(connection: Connection, event: LogEvent) -> None:
@@ -87,7 +153,7 @@ async def replay(connection: Connection, event: LogEvent) -> None:
 
 async def replay_created(connection: Connection, event: LogEvent) -> None:
     internal = msgspec.json.decode(event.internal or "{}")
-    if internal.get("transient") or not internal.get("in_app", True):
+    if not is_kept(internal):
         return
     shown = msgspec.json.decode(event.data, type=Shown)
     async for subscribers in audience_of(connection, event):

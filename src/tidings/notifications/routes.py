@@ -95,13 +95,12 @@ def draft_or_error(wanted: dict[str, Any], now: datetime) -> Draft | TidingsErro
 
 
 def answer_batch(outcomes: Sequence[Outcome]) -> bytes:
-    return msgspec.json.encode(BatchAccepted([result_of(outcome) for outcome in outcomes]))
+    # A BatchAccepted; an Accepted reads as the BatchResult that holds the same.
+    return msgspec.json.encode({"results": [result_of(outcome) for outcome in outcomes]})
 
 
-def result_of(outcome: Outcome) -> BatchResult:
-    if isinstance(outcome, TidingsError):
-        return BatchResult(error=problem_of(outcome))
-    return BatchResult(outcome.id, outcome.recipients)
+def result_of(outcome: Outcome) -> BatchResult | Accepted:
+    return BatchResult(error=problem_of(outcome)) if isinstance(outcome, TidingsError) else outcome
 
 
 @get(

@@ -7,7 +7,7 @@ import msgspec
 
 from tidings.access.principals import Tenant
 from tidings.events.entry import NewEvent
-from tidings.events.outbox import append, array_literal
+from tidings.events.outbox import append, literal_of
 from tidings.notifications.audience import Resolved
 from tidings.notifications.draft import Draft
 from tidings.notifications.structs import Shown
@@ -40,7 +40,7 @@ def prepare(draft: Draft, audience: Resolved, actor: str, now: datetime) -> Prep
         wanted.title,
         wanted.body,
         wanted.url,
-        wanted.data,
+        None if draft.data is None else msgspec.Raw(draft.data),
         wanted.category,
         wanted.priority,
         wanted.collapse_key,
@@ -67,9 +67,8 @@ INBOX = """
 WITH made AS (
     INSERT INTO inbox (project, subscriber, id, category, collapse_key, expires_at, apart)
     SELECT $1, new.subscriber, n.id, n.category, n.collapse_key, n.expires_at, coalesce(n.id <= greatest(s.seen_up_to, s.read_up_to), false)
-    FROM unnest($2::bigint[], $3::int[]) AS new (subscriber, item)
-    JOIN unnest($4::uuid[], $5::text[], $6::text[], $7::timestamptz[]) WITH ORDINALITY AS n (id, category, collapse_key, expires_at, item)
-        ON n.item = new.item
+    FROM unnest($2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[]) AS n (recipients, id, category, collapse_key, expires_at)
+    CROSS JOIN LATERAL unnest(n.recipients::bigint[]) AS new (subscriber)
     LEFT JOIN inbox_states s ON s.subscriber = new.subscriber
     RETURNING subscriber, id, apart
 )
@@ -110,7 +109,7 @@ async def insert_notifications(connection: Connection, project: int, prepared: S
         [",".join(one.channels) for one in wanted],
         [msgspec.json.encode(one.to).decode() for one in wanted],
         [one.audience.size for one in prepared],
-        [None if one.audience.is_large else array_literal(one.audience.recipients) for one in prepared],
+        [None if one.audience.is_large else one.audience.recipients.literal for one in prepared],
         [one.transient for one in wanted],
         [one.expires_at for one in wanted],
         [one.actor for one in prepared],
@@ -120,25 +119,23 @@ async def insert_notifications(connection: Connection, project: int, prepared: S
 
 async def insert_inbox_rows(connection: Connection, project: int, prepared: Sequence[Prepared]) -> dict[str, list[int]]:
     """Write the rows of small audiences. Answers, by notification, whose item stands apart from their watermarks."""
-    subscribers = [subscriber for one in prepared for subscriber in one.audience.recipients]
-    if not subscribers:
+    reached = [one for one in prepared if one.audience.size]
+    if not reached:
         return {}
-    items = [index for index, one in enumerate(prepared, 1) for _ in one.audience.recipients]
-    wanted = [one.draft.wanted for one in prepared]
+    wanted = [one.draft.wanted for one in reached]
     rows = await connection.fetch(
         INBOX,
         project,
-        subscribers,
-        items,
-        [one.id for one in prepared],
+        [one.audience.recipients.literal for one in reached],
+        [one.id for one in reached],
         [one.category for one in wanted],
         [one.collapse_key for one in wanted],
         [one.expires_at for one in wanted],
     )
-    INBOX_ROWS.inc(len(subscribers))
-    for one in prepared:
+    INBOX_ROWS.inc(sum(one.audience.size for one in reached))
+    for one in reached:
         if one.draft.wanted.collapse_key is not None:
-            await remove_collapsed(connection, project, one.draft.wanted.collapse_key, one.audience.recipients)
+            await remove_collapsed(connection, project, one.draft.wanted.collapse_key, one.audience.recipients.ids)
     apart: dict[str, list[int]] = {}
     for subscriber, notification in rows:
         apart.setdefault(notification, []).append(subscriber)
@@ -152,8 +149,8 @@ async def insert_fanouts(connection: Connection, project: int, prepared: Sequenc
         FANOUTS,
         project,
         [one.id for one in prepared],
-        [array_literal(one.audience.recipients) for one in prepared],
-        [array_literal(one.audience.topics) for one in prepared],
+        [one.audience.recipients.literal for one in prepared],
+        [literal_of(one.audience.topics) for one in prepared],
         [one.audience.everyone for one in prepared],
         [one.audience.size for one in prepared],
     )
@@ -172,7 +169,7 @@ def event_of(tenant: Tenant, one: Prepared, apart: Sequence[int]) -> NewEvent:
         shard=tenant.shard,
         type="notification.created",
         notification=one.id,
-        recipients=audience.recipients,
+        recipients=audience.recipients.literal,
         topics=audience.topics,
         everyone=audience.everyone,
         data=msgspec.json.encode(one.shown).decode(),

@@ -54,6 +54,12 @@ class NewBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notifications: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=1000)]
 
 
+class PlainBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A batch of which every item is right."""
+
+    notifications: Annotated[list[NewNotification], Meta(min_length=1, max_length=1000)]
+
+
 class Accepted(msgspec.Struct, frozen=True):
     """It is committed, with its inbox items. recipients: how many people; for audiences over 1,000, at most."""
 

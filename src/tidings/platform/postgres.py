@@ -64,7 +64,8 @@ async def open_database(url: str, *, tenant_size: int, system_size: int = 4, nam
     return Database(tenant, system)
 
 
-async def open_pool(url: str, role: str, size: int, name: str) -> asyncpg.Pool:
+async def open_pool(url: str, role: str, size: int, name: str, **settings: str) -> asyncpg.Pool:
+    """settings: of PostgreSQL, for these connections."""
     return await asyncpg.create_pool(
         url,
         min_size=min(2, size),
@@ -74,7 +75,7 @@ async def open_pool(url: str, role: str, size: int, name: str) -> asyncpg.Pool:
         timeout=5,
         max_inactive_connection_lifetime=300,
         # `role` in the start-up packet is the session's default, so that RESET ALL keeps it.
-        server_settings={"role": role, "application_name": name, "idle_in_transaction_session_timeout": "60000", "jit": "off"},
+        server_settings={"role": role, "application_name": name, "idle_in_transaction_session_timeout": "60000", "jit": "off"} | settings,
     )
 
 

@@ -55,7 +55,7 @@ async def search_subscribers(
     if external_id is not None:
         query = query.where(Subscriber.external_id == external_id)
     if email is not None:
-        query = query.where(WhereRaw("lower(email) = lower({}::text)", email))
+        query = query.where(WhereRaw("email_key = lower({}::text)", email))
     for path, value in attributes:
         query = query.where(has_attribute(path, value))
     rows, more = cut(await query.order_by(Subscriber.id).limit(limit + 1), limit)
