@@ -21,6 +21,7 @@ from tidings.errors import UnsupportedMediaType
 from tidings.events.wake import Waker
 from tidings.notifications import inbox_routes
 from tidings.notifications import routes as notification_routes
+from tidings.notifications.express import Express
 from tidings.notifications.publish import PublishDoor
 from tidings.openapi import complete, openapi_config
 from tidings.platform.ids import rise_above
@@ -77,7 +78,7 @@ async def open_process(settings: Settings) -> Process:
     edge = StreamEdge(database, settings, access)
     edge.listen(access.apply)
     waker = Waker(redis)
-    door = PublishDoor(database, waker, edge.backlog, settings.backlog_limit)
+    door = PublishDoor(database, waker, edge.backlog, settings.backlog_limit, edge.let_in)
     return Process(settings, database, redis, waker, access, edge, door)
 
 
@@ -120,6 +121,12 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
     )
     complete(app.openapi_schema)
     return app
+
+
+def create_front(process: Process, role: Role = "all") -> Any:
+    """The ASGI application that is served: plain publishes first (notifications/express.py), then everything."""
+    app = create_app(process, role)
+    return app if role == "stream" else Express(app, process.access, process.door, MOST_BODY_BYTES)
 
 
 async def check_request(request: Request[Any, Any, Any]) -> None:

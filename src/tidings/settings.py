@@ -23,6 +23,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: Path = Path(".state")
     host: str = "127.0.0.1"
     port: int = 8000
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
     public_url: str | None = None
     secret_key: str | None = None
     log_format: str = "text"
@@ -33,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...] = ("*",)
     streams_per_subscriber: int = 10
     streams_per_project: int = 100_000
-    backlog_limit: int = 20_000
+    backlog_limit: int = 200_000
     hot_window_events: int = 10_000
     hot_window_bytes: int = 64 * 1024 * 1024
     replay_limit: int = 10_000
@@ -46,7 +48,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def base_url(self) -> str:
         """Where people reach the API, without a slash at the end."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        return (self.public_url or f"{self.scheme}://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def scheme(self) -> str:
+        """Of what an API process serves itself; a proxy in front may speak TLS for it."""
+        return "https" if self.tls_certificate else "http"
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -61,6 +68,8 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             if field not in READERS:
                 raise Misconfigured(f"{name} is no setting of Tidings. Settings are: {', '.join(sorted(map(variable, READERS)))}.")
             values[field] = read(field, value)
+    if ("tls_certificate" in values) != ("tls_key" in values):
+        raise Misconfigured("TIDINGS_TLS_CERTIFICATE and TIDINGS_TLS_KEY belong together: set both, or none to serve without TLS.")
     return Settings(**values)
 
 
@@ -149,6 +158,13 @@ def long_secret(value: str) -> str:
     return value
 
 
+def readable_file(value: str) -> Path:
+    path = Path(value)
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise ValueError(value)
+    return path
+
+
 def origins(value: str) -> tuple[str, ...]:
     found = tuple(part.strip() for part in value.split(",") if part.strip())
     if not all(origin == "*" or urlsplit(origin).scheme in ("http", "https") for origin in found):
@@ -169,6 +185,8 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "state_dir": (Path, "a folder"),
     "host": (str, "an address to listen on"),
     "port": (whole(1, 65535), "a port between 1 and 65535"),
+    "tls_certificate": (readable_file, "a file that this process may read: the certificate with its chain, as PEM"),
+    "tls_key": (readable_file, "a file that this process may read: the certificate's key without a passphrase, as PEM"),
     "public_url": (url_with("http", "https"), "an http(s) URL"),
     "secret_key": (long_secret, "at least 32 characters"),
     "log_format": (one_of("text", "json"), "text or json"),

@@ -6,10 +6,11 @@ import click
 import msgspec
 import uvloop
 
-from tidings.app import Role, create_app, open_process
+from tidings.app import Role, create_front, open_process
 from tidings.cli.configuration import settings_with_servers
 from tidings.cli.process import begin_process, supervised_option
 from tidings.platform.secrets import load_secret
+from tidings.platform.tls import tls_context
 from tidings.settings import Settings
 from tidings.stream.server import serve
 
@@ -39,9 +40,10 @@ def command(port: int | None, role: Role, supervised: bool) -> None:
 async def serve_api(settings: Settings, role: Role) -> None:
     """Runs until `serve`, which owns the signals, has drained."""
     load_secret(settings)
+    tls_context(settings)  # wrong files stop the start, not the first request
     process = await open_process(settings)
     try:
         await process.start()
-        await serve(create_app(process, role), settings, process.edge)
+        await serve(create_front(process, role), settings, process.edge)
     finally:
         await process.stop()

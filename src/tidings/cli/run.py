@@ -80,7 +80,7 @@ class Run:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.base_url = settings.public_url or f"http://{EVERYWHERE.get(settings.host, settings.host)}:{settings.port}"
+        self.base_url = settings.public_url or f"{settings.scheme}://{EVERYWHERE.get(settings.host, settings.host)}:{settings.port}"
         self.postgres = EmbeddedPostgres(settings.state_dir) if settings.database_url is None else None
         self.valkey = EmbeddedValkey(settings.state_dir) if settings.redis_url is None else None
         self.servers = [Kept(server, self.give_up) for server in (self.postgres, self.valkey) if server is not None]
@@ -157,7 +157,7 @@ class Run:
         return environment_of(self.with_servers())
 
     async def until_ready(self) -> None:
-        while not await answers_ready(self.settings.host, self.settings.port):
+        while not await answers_ready(self.settings.host, self.settings.port, self.settings.scheme):
             await asyncio.sleep(READY_POLL_S)
 
     async def end_all(self) -> None:

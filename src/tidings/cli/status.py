@@ -19,7 +19,10 @@ COLOURS = {"ok": "green", "degraded": "yellow", "draining": "yellow", "down": "r
 LAG = """
 SELECT s.shard, s.epoch, s.head, s.lease_until IS NOT NULL AND s.lease_until > clock_timestamp() AS led, s.holder, o.backlog,
        coalesce(extract(epoch FROM clock_timestamp() - o.oldest)::float8, 0) AS oldest_s
-FROM shards s CROSS JOIN LATERAL (SELECT count(*) AS backlog, min(created_at) AS oldest FROM outbox WHERE outbox.shard = s.shard) o
+FROM shards s
+CROSS JOIN LATERAL (
+    SELECT count(*) AS backlog, min(created_at) AS oldest FROM outbox WHERE outbox.shard = s.shard AND outbox.id >= s.floor
+) o
 ORDER BY s.shard
 """
 FANOUTS = "SELECT count(*) AS running, coalesce(sum(written), 0)::bigint AS written FROM fanouts WHERE done_at IS NULL"
