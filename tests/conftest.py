@@ -1,5 +1,6 @@
 """Servers and processes for all tests; see running.py for what can be done with them."""
 
+import asyncio
 import os
 import shutil
 import tempfile
@@ -7,6 +8,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+from product_loop import ProductLoops
 from running import Project, Running, Servers, end_somehow, running, start_servers
 
 from tidings.events.cursor import new_epoch
@@ -15,6 +18,12 @@ from tidings.platform.migrate import migrate
 # What the developer's shell says about his own Tidings is no concern of the tests.
 for name in [name for name in os.environ if name.startswith("TIDINGS_")]:
     del os.environ[name]
+
+asyncio.set_event_loop_policy(ProductLoops())
+
+# No test times anything: a busy machine takes more than the 200 ms that an example may take otherwise.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 SHARDS = 4
 

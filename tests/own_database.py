@@ -11,6 +11,7 @@ from running import Servers
 
 from tidings.events.cursor import new_epoch
 from tidings.events.sequencer import Sequencer
+from tidings.platform.ending import end_tasks
 from tidings.platform.migrate import migrate
 from tidings.platform.postgres import Database, open_database
 from tidings.platform.redis import open_redis
@@ -40,6 +41,5 @@ async def sequencing(servers: Servers, url: str) -> AsyncIterator[None]:
     sequencer = Sequencer(url, redis, redis, lease_s=2, window=1000)
     task = asyncio.create_task(sequencer.run(list(range(SHARDS))))
     yield
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await end_tasks([task])
     await redis.aclose()
