@@ -101,8 +101,8 @@ async def test_a_connection_that_the_server_closed_is_opened_again(redis: Any) -
     key = stream_key(new_epoch(), 1)
     line = Line(redis, key, 1000)
     await line.append([event(1)], create=True)
-    await line.connection.send_command("CLIENT", "ID")
-    own = await line.connection.read_response()
+    await line.wire.connection.send_command("CLIENT", "ID")
+    own = await line.wire.connection.read_response()
     await redis.client_kill_filter(_id=own)
     assert await line.append([event(2)]) == 0
     await line.close()

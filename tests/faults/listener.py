@@ -212,13 +212,13 @@ async def inbox_of(http: aiohttp.ClientSession, base: str, token: str) -> list[t
             return found
 
 
-async def until(condition: Callable[[], bool], within: float, what: str = "it") -> float:
-    """Wait for a condition, with a bound. Answers how long it took."""
+async def until(condition: Callable[[], bool], within: float, what: str | Callable[[], str] = "it") -> float:
+    """Wait for a condition, with a bound. Answers how long it took. what: is waited for, or says how things stand when it did not come."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     while not condition():
         if loop.time() - began > within:
-            raise AssertionError(f"{what} did not happen within {within:g} s")
+            raise AssertionError(f"{what() if callable(what) else what} did not happen within {within:g} s")
         await asyncio.sleep(0.02)
     return loop.time() - began
 

@@ -36,7 +36,9 @@ async def test_sigterm_with_many_open_streams(deployment: Deployment, api_key: s
         assert await first.metric("tidings_streams") == STREAMS
         load.publish()
         balancer.apis = [first, second]
-        await until(lambda: len(balancer.ready) == 2 and load.history.count("accepted") > 20, 30, "publishes over both")
+        await until(lambda: len(balancer.ready) == 2, 30, "a balancer that knows both")
+        accepted = load.history.count("accepted")
+        await until(lambda: load.history.count("accepted") > accepted + 20, 30, lambda: f"publishing over both, {load.told()},")
 
         asked = time.monotonic()
         stopping = asyncio.create_task(first.terminate(within=60))

@@ -15,6 +15,7 @@ from tidings.events.entry import LogEvent
 from tidings.stream import window
 from tidings.stream.connection import Connection
 from tidings.stream.control import take_control
+from tidings.stream.fan_out import deliver
 from tidings.stream.frames import frame_of
 from tidings.stream.hub import Hub
 from tidings.stream.memberships import Joining, Loaded, topics_at
@@ -143,11 +144,11 @@ async def replay_and_live(history: list[Any], data: st.DataObject) -> None:
     hub = Hub(10**9, Streamed())
     hub.control.append(lambda event: take_control(hub, event))
     for event in events[:began]:
-        hub.deliver(shard, [event])
+        deliver(hub, shard, [event])
     joining = Joining()
     hub.joining[subscriber] = [joining]
     if live > began:
-        hub.deliver(shard, events[began:live])
+        deliver(hub, shard, events[began:live])
     connection, transport = make(hub, shard, subscriber)
     replay = Replay(None, shard, connection.project, subscriber, loaded_at(events, subscriber, head), joining, cursor, None)  # type: ignore[arg-type]
     piece = replay.from_window()
@@ -157,7 +158,7 @@ async def replay_and_live(history: list[Any], data: st.DataObject) -> None:
     rest = events[live:]
     while rest:
         size = data.draw(st.integers(1, len(rest)), "batch")
-        hub.deliver(shard, rest[:size])
+        deliver(hub, shard, rest[:size])
         rest = rest[size:]
 
     assert transport.positions() == [position for position in heard_by_the_plain_rule(events, subscriber) if position > cursor]

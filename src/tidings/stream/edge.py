@@ -22,6 +22,7 @@ from tidings.stream.admission import Admission
 from tidings.stream.connection import Connection
 from tidings.stream.control import take_control
 from tidings.stream.drain import drain
+from tidings.stream.fan_out import deliver
 from tidings.stream.follower import Follower, heads_of
 from tidings.stream.frames import jittered_retry
 from tidings.stream.hub import Hub
@@ -51,7 +52,8 @@ class StreamEdge:
         self.hub.control.append(partial(take_control, self.hub))
         self.hub.freed = self.free
         self.hub.renewed = self.extend
-        self.follower = Follower(database, settings.stream_redis_url or settings.redis_url, settings, self.hub.deliver, self.end_history)
+        redis_url = settings.stream_redis_url or settings.redis_url
+        self.follower = Follower(database, redis_url, settings, partial(deliver, self.hub), self.end_history)
         self.memberships: Gather[tuple[int, int], Loaded] = Gather(partial(load_memberships, database), paced=True)
         self.sessions: Gather[bytes, Visitor] = Gather(partial(open_sessions, database), paced=True)
         self.heads: Gather[int, Cursor] = Gather(partial(heads_of, database), paced=True)

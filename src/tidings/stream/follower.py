@@ -15,9 +15,10 @@ from loguru import logger
 
 from tidings.events.backlog import WAITING, estimate
 from tidings.events.cursor import Cursor
-from tidings.events.entry import LogEvent, unpack
-from tidings.events.live import FIELD, stream_key
+from tidings.events.entry import LogEvent
+from tidings.events.live import stream_key
 from tidings.events.log import read_after
+from tidings.events.reader import Reader
 from tidings.platform.ending import end_tasks
 from tidings.platform.metrics import BACKLOG
 from tidings.platform.postgres import POSTGRES_AWAY, Database
@@ -153,9 +154,11 @@ class Follower:
         backoff = 0.05
         while True:
             redis = open_redis(self.redis_url, socket_timeout=BLOCK_MS / 1000 + 2, health_check_interval=0)
+            epoch = shard.epoch
+            reader = Reader(redis, stream_key(epoch, shard.number), BATCH, BLOCK_MS)
             try:
-                while True:
-                    await self.read(redis, shard)
+                while shard.epoch == epoch:
+                    await self.read(reader, shard)
                     backoff = 0.05
                     self.note_back(shard)
             except (*REDIS_AWAY, *POSTGRES_AWAY) as error:
@@ -166,19 +169,16 @@ class Follower:
                     logger.exception("shard {}: an entry of the stream could not be taken in; following PostgreSQL", shard.number)
                 shard.redis_away = True
             finally:
+                await reader.close()
                 await close_quietly(redis)
             await asyncio.sleep(backoff)
             backoff = min(2 * backoff, LONGEST_BACKOFF_S)
 
-    async def read(self, redis: Any, shard: Shard) -> None:
+    async def read(self, reader: Reader, shard: Shard) -> None:
         epoch = shard.epoch
-        # From the last position, never from `$`: what came between two reads would be lost.
-        key = stream_key(epoch, shard.number)
-        answer = await redis.execute_command("XREAD", "COUNT", BATCH, "BLOCK", BLOCK_MS, "STREAMS", key, f"{shard.position}-0")
-        if not answer:
+        events = await reader.after(shard.position)
+        if not events:
             return
-        entries = answer[0][1] if isinstance(answer, list) else next(iter(answer.values()))[0]
-        events = [unpack(fields[FIELD]) for _, fields in entries]
         hole_at = first_hole(events, shard.position)
         if hole_at is not None:
             await self.fill(shard, events[hole_at].position - 1)
@@ -204,7 +204,9 @@ class Follower:
 
 
 def first_hole(events: Sequence[LogEvent], position: int) -> int | None:
-    """The index of the first event whose predecessor is missing; events up to `position` do not count."""
+    """The index of the first event whose predecessor is missing; events up to `position` do not count. The positions rise."""
+    if events and events[0].position == position + 1 and events[-1].position == position + len(events):
+        return None
     for index, event in enumerate(events):
         if event.position > position:
             if event.position != position + 1:

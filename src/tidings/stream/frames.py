@@ -23,7 +23,7 @@ HEADERS = (
 )
 
 
-class Internal(msgspec.Struct):
+class Internal(msgspec.Struct, frozen=True):
     """The part of a notification's `internal` that decides whether it is shown here."""
 
     in_app: bool = True
@@ -44,7 +44,7 @@ WITHDRAWN = {"notification.retracted": "retracted", "notification.expired": "exp
 def frame_of(event: LogEvent, epoch: str) -> bytes:
     """The event as its audience sees it; empty when it is not for subscribers."""
     if event.type == "notification.created":
-        if event.internal is not None and not _internal.decode(event.internal).in_app:
+        if event.internal is not None and not internal_of(event.internal).in_app:
             return b""
         name, data = "notification", event.data
     elif event.type in WITHDRAWN:
@@ -63,7 +63,13 @@ def frame_of(event: LogEvent, epoch: str) -> bytes:
 
 def is_transient(event: LogEvent) -> bool:
     """Live only: replayed from the hot window, never from the log."""
-    return event.internal is not None and event.type == "notification.created" and _internal.decode(event.internal).transient
+    return event.internal is not None and event.type == "notification.created" and internal_of(event.internal).transient
+
+
+@lru_cache(maxsize=64)
+def internal_of(text: str) -> Internal:
+    """Remembered, because most notifications say the same."""
+    return _internal.decode(text)
 
 
 def frame(name: str, data: str, cursor: str | None) -> bytes:

@@ -1,21 +1,18 @@
-"""Who listens in this process, and the fan-out to them.
+"""Who listens in this process.
 
-Everything here is synchronous: between two awaits of the caller a batch of events is in the hot window *and* with every live
-connection, or in neither. Opening a stream relies on it.
+Everything here and in the fan-out (fan_out.py) is synchronous: between two awaits of the caller a batch of events is in the hot window
+*and* with every live connection, or in neither. Opening a stream relies on it.
 """
 
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
 
-import msgspec
 from loguru import logger
 
 from tidings.events.entry import LogEvent
-from tidings.platform.metrics import EVENTS_STREAMED, STREAM_LAG, STREAMS
+from tidings.platform.metrics import STREAMS
 from tidings.stream.connection import Connection
-from tidings.stream.frames import frame_of
 from tidings.stream.memberships import Joining
 from tidings.stream.shard import Shard
 from tidings.stream.stale_counts import StaleCounts
@@ -24,19 +21,8 @@ from tidings.stream.wheel import Wheel
 
 # One connection is held bare: a tuple around it would cost 48 bytes a stream.
 Several = Connection | tuple[Connection, ...]
-Pending = dict[Connection, bytes | list[bytes]]
 Control = Callable[[LogEvent], None]
 LONGEST_PAUSE_S = 30.0
-
-
-class Parcel:
-    """Events in a row with one audience, and their frames."""
-
-    __slots__ = ("events", "frames")
-
-    def __init__(self) -> None:
-        self.events: list[LogEvent] = []
-        self.frames: list[bytes] = []
 
 
 class Hub:
@@ -126,65 +112,7 @@ class Hub:
     def everyone(self) -> list[Connection]:
         return [connection for bucket in self.wheel.buckets for connection in bucket]
 
-    # Fan-out
-
-    def deliver(self, shard: Shard, events: Sequence[LogEvent]) -> None:
-        """Take in the next events of a shard: the window, the connections, whoever waits. One write a connection."""
-        pending: Pending = {}
-        parcel = Parcel()
-        written = 0
-        for event in events:
-            frame = readable_frame(event, shard.epoch)
-            shard.window.add(event, frame)
-            shard.position = event.position
-            if not frame:
-                # Control may end connections or change who listens, so what came before it goes out before it.
-                written += self.gather(pending, parcel)
-                parcel = Parcel()
-                flush(pending)
-                self.take_control(event)
-                continue
-            # Neighbours with the same audience travel as one piece: a burst to a topic costs one loop over it.
-            if parcel.events and not same_audience(parcel.events[-1], event):
-                written += self.gather(pending, parcel)
-                parcel = Parcel()
-            parcel.events.append(event)
-            parcel.frames.append(frame)
-        written += self.gather(pending, parcel) if pending else self.write_at_once(parcel)
-        flush(pending)
-        shard.wake()
-        if written:
-            EVENTS_STREAMED.inc(written)
-            STREAM_LAG.observe((datetime.now(UTC) - events[0].accepted_at).total_seconds())
-
-    def write_at_once(self, parcel: Parcel) -> int:
-        """The common case, a batch with one audience: no detour by way of `pending`."""
-        audience, data = self.addressed(parcel)
-        for connection in audience:
-            connection.write(data)
-        return len(audience) * len(parcel.frames)
-
-    def gather(self, pending: Pending, parcel: Parcel) -> int:
-        audience, data = self.addressed(parcel)
-        for connection in audience:
-            before = pending.get(connection)
-            if before is None:
-                pending[connection] = data
-            elif isinstance(before, list):
-                before.append(data)
-            else:
-                pending[connection] = [before, data]
-        return len(audience) * len(parcel.frames)
-
-    def addressed(self, parcel: Parcel) -> tuple[Collection[Connection], bytes]:
-        if not parcel.events:
-            return (), b""
-        audience = self.audience(parcel.events[0])
-        if audience:
-            self.stale_counts.note(parcel.events[0], audience)
-            if self.streamed.has_room:
-                self.streamed.note(parcel.events, len(audience))
-        return audience, parcel.frames[0] if len(parcel.frames) == 1 else b"".join(parcel.frames)
+    # Events and words
 
     def audience(self, event: LogEvent) -> Collection[Connection]:
         """Connections that the event concerns, each once. A set of the hub's own may be answered: it must not change meanwhile."""
@@ -243,29 +171,6 @@ class Hub:
             if now - connection.paused_at > LONGEST_PAUSE_S:
                 connection.abort("slow")
         self.wheel.tick(int(time.time()))
-
-
-def readable_frame(event: LogEvent, epoch: str) -> bytes:
-    try:
-        return frame_of(event, epoch)
-    except (msgspec.MsgspecError, ValueError):
-        logger.exception("event {} of type {} cannot be shown", event.position, event.type)
-        return b""
-
-
-def same_audience(one: LogEvent, other: LogEvent) -> bool:
-    return (
-        one.recipients == other.recipients
-        and one.topics == other.topics
-        and one.everyone == other.everyone
-        and one.project == other.project
-    )
-
-
-def flush(pending: Pending) -> None:
-    for connection, data in pending.items():
-        connection.write(b"".join(data) if isinstance(data, list) else data)
-    pending.clear()
 
 
 def as_tuple(held: Several) -> tuple[Connection, ...]:

@@ -3,6 +3,7 @@
 Best effort by design: noted in memory, written once a second, at most 500 notifications a time.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -24,12 +25,12 @@ ON CONFLICT (notification) DO UPDATE
 
 class HandOver(msgspec.Struct):
     project: int
-    first_at: datetime
+    first_at: float
     streams: int
 
 
 class Streamed:
-    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
         self.noted: dict[str, HandOver] = {}
 
@@ -51,6 +52,6 @@ class Streamed:
             SAVE,
             list(noted),
             [hand_over.project for hand_over in noted.values()],
-            [hand_over.first_at for hand_over in noted.values()],
+            [datetime.fromtimestamp(hand_over.first_at, UTC) for hand_over in noted.values()],
             [hand_over.streams for hand_over in noted.values()],
         )
