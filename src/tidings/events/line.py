@@ -1,6 +1,9 @@
 """Appending to a shard's stream: many entries in one write.
 
 redis-py's pipeline costs 21–27 µs of CPU an entry here, commands encoded beforehand and their answers read one after another 2–4 µs.
+
+Entries that come together go in as one transaction, so that who waits for the stream is woken once, with all of them. Otherwise Redis
+answers after the first: of a hundred notifications to a thousand streams each stream got three pieces, and so three writes.
 """
 
 from collections.abc import Sequence
@@ -11,6 +14,9 @@ from tidings.events.live import FIELD, append_live, passed_in
 from tidings.events.wire import REDIRECTED, Wire, words
 
 PATIENCE_S = 5.0
+
+BEGIN = b"*1\r\n$5\r\nMULTI\r\n"
+END = b"*1\r\n$4\r\nEXEC\r\n"
 
 
 class Line:
@@ -24,12 +30,21 @@ class Line:
         """As `append_live` does, whose words hold here too."""
         wire = self.wire
         await wire.drop_if_spoilt()
-        answers = await wire.exchange(commands(wire.key, events, self.window, create), len(events), PATIENCE_S)
+        answers = await self.exchange(events, create)
         if any(isinstance(answer, REDIRECTED) for answer in answers):
             await wire.close()
             # What was appended already is refused by its id.
             return await append_live(wire.redis, wire.key, events, self.window, create)
         return passed_in(wire.key, answers)
+
+    async def exchange(self, events: Sequence[LogEvent], create: bool) -> list[Any]:
+        """What Redis says to each."""
+        appending = commands(self.wire.key, events, self.window, create)
+        if len(events) == 1:
+            return await self.wire.exchange(appending, 1, PATIENCE_S)
+        *queued, executed = await self.wire.exchange(BEGIN + appending + END, len(events) + 2, PATIENCE_S)
+        # Where nothing was executed, what was wrong was said when it was queued.
+        return executed if isinstance(executed, list) else [*queued, executed]
 
     async def close(self) -> None:
         await self.wire.close()
