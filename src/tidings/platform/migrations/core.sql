@@ -34,7 +34,6 @@ CREATE TABLE projects (
     key text NOT NULL UNIQUE,                       -- prj_…, what people see
     name text NOT NULL,
     shard smallint NOT NULL,
-    people_deleted bigint NOT NULL DEFAULT 0,       -- rises with each subscriber deleted: remembered names may mean others now
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
@@ -93,8 +92,6 @@ CREATE TABLE subscribers (
     project int NOT NULL REFERENCES projects,
     external_id text NOT NULL,
     email text, phone text, name text, locale text, timezone text,
-    -- An index on lower(email) would never be used under row-level security: lower() is not leakproof.
-    email_key text GENERATED ALWAYS AS (lower(email)) STORED,
     attributes jsonb NOT NULL DEFAULT '{}',
     tokens_valid_after timestamptz,                 -- tokens issued before this are revoked
     created_by text NOT NULL,
@@ -106,7 +103,7 @@ CREATE UNIQUE INDEX subscribers_by_external_id ON subscribers (project, external
 -- When the last one of this name was deleted: tokens from before that stay refused.
 CREATE INDEX subscribers_deleted ON subscribers (project, external_id, deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX subscribers_in_order ON subscribers (project, id) WHERE deleted_at IS NULL;
-CREATE INDEX subscribers_by_email ON subscribers (project, email_key) WHERE deleted_at IS NULL AND email_key IS NOT NULL;
+CREATE INDEX subscribers_by_email ON subscribers (project, lower(email)) WHERE deleted_at IS NULL AND email IS NOT NULL;
 CREATE INDEX subscribers_by_attribute ON subscribers USING gin (attributes jsonb_path_ops) WHERE deleted_at IS NULL;
 
 -- Names to inner ids, in these projects (callers look which name of which project they meant), and new people. Functions, so that they
@@ -182,7 +179,6 @@ CREATE TABLE shards (
     shard smallint PRIMARY KEY,
     epoch text NOT NULL,
     head bigint NOT NULL DEFAULT 0,
-    floor bigint NOT NULL DEFAULT 0,                -- below this id, the outbox is empty for ever
     term bigint NOT NULL DEFAULT 0,
     holder text,
     holder_pid int,                                 -- PostgreSQL backend of the leader, ended by its successor
@@ -192,7 +188,7 @@ CREATE TABLE shards (
 ) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 CREATE TABLE outbox (
-    id bigint GENERATED ALWAYS AS IDENTITY (CACHE 1),   -- no cache: of two publishes, the later draws the larger
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     shard smallint NOT NULL,
     project int NOT NULL,
     type text NOT NULL,
@@ -204,12 +200,9 @@ CREATE TABLE outbox (
     internal json,                                  -- what only Tidings needs
     topic_change bigint,                            -- the row of topic_changes to stamp
     actor text NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (shard, id)
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
--- A transaction has its id before it draws one of the outbox: so the sequencer knows which of these no open transaction can still bring.
-CREATE FUNCTION tidings_begin_outbox() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_current_xact_id(); RETURN NULL; END $$;
-CREATE TRIGGER outbox_begins BEFORE INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION tidings_begin_outbox();
+CREATE INDEX outbox_by_shard ON outbox (shard, id);
 
 CREATE TABLE events (
     shard smallint NOT NULL,
@@ -287,7 +280,7 @@ CREATE INDEX inbox_unread ON inbox (subscriber, id) WHERE read_at IS NULL AND ar
 CREATE INDEX inbox_apart ON inbox (subscriber, id) WHERE apart AND archived_at IS NULL;
 CREATE INDEX inbox_archived ON inbox (subscriber, id) WHERE archived_at IS NOT NULL;
 CREATE INDEX inbox_by_category ON inbox (subscriber, category, id) WHERE category IS NOT NULL;
-CREATE INDEX inbox_by_collapse_key ON inbox (subscriber, collapse_key, id) WHERE collapse_key IS NOT NULL;
+CREATE INDEX inbox_by_collapse_key ON inbox (subscriber, collapse_key) WHERE collapse_key IS NOT NULL;
 
 -- What concerns an inbox as a whole. "Mark all read" moves a watermark instead of 100,000 rows; counts are kept up to
 -- `counted_to`, and items after it are counted when asked.
@@ -350,7 +343,7 @@ ALTER TABLE projects ENABLE ROW LEVEL SECURITY;
 ALTER TABLE projects FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON projects TO tidings_api USING (id = tidings_project());
 CREATE POLICY worker ON projects TO tidings_worker USING (true) WITH CHECK (true);
-GRANT SELECT, UPDATE (people_deleted) ON projects TO tidings_api;
+GRANT SELECT ON projects TO tidings_api;
 GRANT SELECT, INSERT, UPDATE ON projects TO tidings_worker;
 GRANT SELECT ON shards TO tidings_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON shards, signing_keys TO tidings_worker;

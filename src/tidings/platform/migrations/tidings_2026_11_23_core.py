@@ -1,10 +1,8 @@
 """The core schema."""
 
-from pathlib import Path
-
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
-from tidings.platform.postgres import ENGINE
+from tidings.platform.migrations.script import run_script
 
 ID = "2026-11-23T12:00:00:000000"
 VERSION = "1.38.0"
@@ -18,7 +16,4 @@ async def forwards() -> MigrationManager:
 
 
 async def run_core_sql() -> None:
-    transaction = ENGINE.current_transaction.get()
-    assert transaction is not None, "a migration runs inside its transaction"
-    # Straight to the driver: Piccolo prepares what it runs, and PostgreSQL prepares one statement at a time only.
-    await transaction.connection.execute(Path(__file__).with_name("core.sql").read_text())
+    await run_script("core.sql")
