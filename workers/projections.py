@@ -17,8 +17,8 @@ from tidings.platform.redis import open_redis
 from tidings.settings import Settings
 
 FANOUT_IDLE_S = 0.05
-# After a chunk, this share of the time it took: publishes that waited for a processor or the disk go first.
-FANOUT_REST = 0.3
+# After a chunk, this share of the time it took, if others publish: those that waited for a processor or the disk go first.
+FANOUT_REST = 0.5
 EXPIRY_IDLE_S = 1.0
 HOUSE_IDLE_S = 600.0
 AWAY_S = 1.0
@@ -41,7 +41,7 @@ async def work(database_url: str, waker: Waker, retention_days: int) -> None:
         pool = await pool_when_there(database_url)
         # A chunk need not wait for the disk, see `notifications/fanout.py`.
         hasty = await pool_when_there(database_url, synchronous_commit="off")
-        tasks.create_task(keep_doing("fan-outs", lambda: fan_out(hasty, waker), FANOUT_IDLE_S))
+        tasks.create_task(keep_doing("fan-outs", FanOuts(hasty, waker).advance, FANOUT_IDLE_S))
         tasks.create_task(keep_doing("expiry", lambda: expire(pool, waker), EXPIRY_IDLE_S))
         tasks.create_task(keep_doing("house-keeping", lambda: house(pool, retention_days), HOUSE_IDLE_S))
 
@@ -71,14 +71,27 @@ async def keep_doing(what: str, work: Callable[[], Awaitable[bool]], idle_s: flo
         await asyncio.sleep(0 if has_worked else AWAY_S if troubled else idle_s)
 
 
-async def fan_out(pool: asyncpg.Pool, waker: Waker) -> bool:
-    begun = time.perf_counter()
-    async with pool.acquire() as connection, connection.transaction():
-        tenant = await advance_one(connection)
-    if tenant is not None:
-        waker.wake(tenant.shard)
-        await asyncio.sleep(FANOUT_REST * (time.perf_counter() - begun))
-    return tenant is not None
+class FanOuts:
+    """log_ended_at: of all shards together, when the last chunk had been written."""
+
+    def __init__(self, pool: asyncpg.Pool, waker: Waker) -> None:
+        self.pool = pool
+        self.waker = waker
+        self.log_ended_at = 0
+
+    async def advance(self) -> bool:
+        begun = time.perf_counter()
+        async with self.pool.acquire() as connection:
+            async with connection.transaction():
+                tenant = await advance_one(connection)
+            if tenant is None:
+                return False
+            self.waker.wake(tenant.shard)
+            log_ends_at = await connection.fetchval("SELECT sum(head)::bigint FROM shards")
+        others_publish, self.log_ended_at = log_ends_at != self.log_ended_at, log_ends_at
+        if others_publish:
+            await asyncio.sleep(FANOUT_REST * (time.perf_counter() - begun))
+        return True
 
 
 async def expire(pool: asyncpg.Pool, waker: Waker) -> bool:

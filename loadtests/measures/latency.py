@@ -13,6 +13,7 @@ from loadtests.figures import Figure, Form
 from loadtests.ground import tidings
 from loadtests.peers import Peer
 from loadtests.peers.nchan import nchan
+from loadtests.seed import season
 
 STREAMS = 1000
 RATE = 20
@@ -26,6 +27,7 @@ async def measure(form: Form, report: Callable[[str], None]) -> list[Figure]:
     async with tidings() as running:
         audience = await audience_of(running, STREAMS, "all")
         await leave(running)
+        await season(running)
 
         async def of_peer(peer: Peer) -> float:
             target = peer.target(PUBLISHERS)

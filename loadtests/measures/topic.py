@@ -12,7 +12,7 @@ from loadtests.accounting import cpu_s, family_of
 from loadtests.client import Published, publish
 from loadtests.figures import Figure, Form
 from loadtests.ground import Running, tidings
-from loadtests.seed import people, seeding, topic
+from loadtests.seed import people, season, seeding, topic
 
 MEMBERS = 100_000
 OTHERS = 1000
@@ -32,6 +32,7 @@ async def measure(form: Form, report: Callable[[str], None]) -> list[Figure]:
     async with tidings(workers=(), api=False) as running:
         async with seeding(running) as connection:
             await topic(connection, running, "everybody", await people(connection, running, MEMBERS))
+        await season(running)
         for worker in ("sequencer", "projections"):
             await running.start_worker(worker)
         await running.start_api()
