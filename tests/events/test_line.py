@@ -14,6 +14,7 @@ from tidings.events.cursor import new_epoch
 from tidings.events.entry import LogEvent, pack
 from tidings.events.line import Line, commands
 from tidings.events.live import FIELD, StreamLost, append_live, stream_key
+from tidings.events.wire import command
 from tidings.platform.redis import open_redis
 
 TEXTS = st.text(max_size=300)
@@ -101,8 +102,7 @@ async def test_a_connection_that_the_server_closed_is_opened_again(redis: Any) -
     key = stream_key(new_epoch(), 1)
     line = Line(redis, key, 1000)
     await line.append([event(1)], create=True)
-    await line.wire.connection.send_command("CLIENT", "ID")
-    own = await line.wire.connection.read_response()
+    [own] = await line.wire.exchange(command(b"CLIENT", b"ID"), 1, 5)
     await redis.client_kill_filter(_id=own)
     assert await line.append([event(2)]) == 0
     await line.close()

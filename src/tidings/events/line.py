@@ -11,12 +11,12 @@ from typing import Any
 
 from tidings.events.entry import LogEvent, pack
 from tidings.events.live import FIELD, append_live, passed_in
-from tidings.events.wire import REDIRECTED, Wire, words
+from tidings.events.wire import Wire, command, is_redirection, words
 
 PATIENCE_S = 5.0
 
-BEGIN = b"*1\r\n$5\r\nMULTI\r\n"
-END = b"*1\r\n$4\r\nEXEC\r\n"
+BEGIN = command(b"MULTI")
+END = command(b"EXEC")
 
 
 class Line:
@@ -31,7 +31,7 @@ class Line:
         wire = self.wire
         await wire.drop_if_spoilt()
         answers = await self.exchange(events, create)
-        if any(isinstance(answer, REDIRECTED) for answer in answers):
+        if any(map(is_redirection, answers)):
             await wire.close()
             # What was appended already is refused by its id.
             return await append_live(wire.redis, wire.key, events, self.window, create)

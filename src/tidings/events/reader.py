@@ -5,7 +5,7 @@ from typing import Any
 
 from tidings.events.entry import LogEvent, unpack
 from tidings.events.live import FIELD
-from tidings.events.wire import REDIRECTED, Wire, words
+from tidings.events.wire import Wire, is_redirection, words
 
 # Beyond the time that Redis was asked to wait.
 PATIENCE_S = 2.0
@@ -27,7 +27,7 @@ class Reader:
         """
         last = b"%d-0" % position
         [answer] = await self.wire.exchange(self.start + words(last), 1, self.patience_s)
-        if isinstance(answer, REDIRECTED):
+        if is_redirection(answer):
             await self.wire.close()
             return await self.elsewhere(last)
         if isinstance(answer, Exception):

@@ -1,57 +1,105 @@
-"""A connection of one's own to the Redis that holds a stream: commands encoded beforehand, and their answers read one after another.
+"""A connection of one's own to the Redis that holds a stream: commands encoded beforehand, answers taken straight off the socket.
 
-redis-py's own way costs a task and four timers for each command, a connection out of the pool and back, and encoding word by word. Only its
-public parts are used, so that it still connects: TLS, logins, Sentinel.
+redis-py's own way costs a task and four timers for each command, a connection out of the pool and back, encoding word by word, and a
+reader that wakes a task which then parses: a third of what this process did for an event. redis-py still connects, so that TLS, logins,
+Sentinel and Cluster are its own; then its transport is ours. That rests on one private name of redis-py, which is pinned, and held by
+`tests/events/test_wire.py`.
 """
 
 import asyncio
 from typing import Any
 
-from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError, TryAgainError
-
-from tidings.platform.redis import REDIS_AWAY
+import hiredis
+from redis.exceptions import ResponseError
 
 # What a Cluster says when the stream lies elsewhere; its own client follows, and learns where.
-REDIRECTED = (MovedError, AskError, TryAgainError, ClusterDownError)
+REDIRECTIONS = ("MOVED ", "ASK ", "TRYAGAIN ", "CLUSTERDOWN ")
 
 
 class Wire:
-    """connection: redis-py's, ours alone while it lasts."""
+    """One exchange at a time. Connects when first used, and again after whatever went wrong."""
 
     def __init__(self, redis: Any, key: str) -> None:
         self.redis = redis
         self.key = key
-        self.connection: Any = None
+        self.link: Link | None = None
 
     async def exchange(self, commands: bytes, answers: int, patience_s: float) -> list[Any]:
-        """The answers, refusals among them. The connection is closed by whatever is raised: what was answered is not known then."""
-        connection = await self.connected()
+        """The answers, refusals (ResponseError) among them. Whatever is raised closes the connection: what came of it is not known."""
+        if self.link is None:
+            connection = await connection_to(self.redis, self.key)
+            await connection.connect()
+            self.link = Link(connection)
         try:
-            async with asyncio.timeout(patience_s):
-                await connection.send_packed_command(commands, check_health=False)
-                return [await answer_of(connection) for _ in range(answers)]
+            return await self.link.ask(commands, answers, patience_s)
         except BaseException:
             await self.close()
             raise
 
-    async def connected(self) -> Any:
-        if self.connection is None:
-            connection = await connection_to(self.redis, self.key)
-            await connection.connect()
-            # One timeout around an exchange instead of redis-py's around each answer.
-            connection.socket_timeout = None
-            self.connection = connection
-        return self.connection
-
     async def drop_if_spoilt(self) -> None:
         """Before a command that must not be lost: the other side may have closed, or said something that nobody asked for."""
-        if self.connection is not None and not await is_quiet(self.connection):
-            await self.close()
+        if self.link is not None:
+            await asyncio.sleep(0)  # what the socket has to say is heard now
+            if self.link.is_spoilt:
+                await self.close()
 
     async def close(self) -> None:
-        connection, self.connection = self.connection, None
-        if connection is not None:
-            await connection.disconnect(nowait=True)
+        link, self.link = self.link, None
+        if link is not None:
+            await link.connection.disconnect(nowait=True)
+
+
+class Link(asyncio.Protocol):
+    """connection: redis-py's, just connected, with nothing under way.   wanted: answers until the one who asks is woken."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.parser = hiredis.Reader(replyError=ResponseError)
+        self.loop = asyncio.get_running_loop()
+        self.answers: list[Any] = []
+        self.wanted = 0
+        self.asking: asyncio.Future[list[Any]] | None = None
+        self.is_lost = False
+        self.transport: asyncio.Transport = connection._writer.transport
+        self.transport.set_protocol(self)
+
+    @property
+    def is_spoilt(self) -> bool:
+        return self.is_lost or bool(self.answers)
+
+    async def ask(self, commands: bytes, answers: int, patience_s: float) -> list[Any]:
+        if self.is_lost:
+            raise ConnectionResetError("Redis closed the connection")
+        self.wanted = answers
+        self.asking = self.loop.create_future()
+        patience = self.loop.call_later(patience_s, self.fail, TimeoutError(f"Redis did not answer within {patience_s:g} s"))
+        self.transport.write(commands)
+        try:
+            return await self.asking
+        finally:
+            patience.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self.take(data)
+        except hiredis.HiredisError as error:
+            self.fail(ConnectionError(f"what Redis said is no RESP: {error}"))
+
+    def take(self, data: bytes) -> None:
+        self.parser.feed(data)
+        while (answer := self.parser.gets()) is not False:
+            self.answers.append(answer)
+        if self.asking is not None and len(self.answers) >= self.wanted and not self.asking.done():
+            answers, self.answers = self.answers, []
+            self.asking.set_result(answers)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_lost = True
+        self.fail(ConnectionResetError("Redis closed the connection"))
+
+    def fail(self, error: Exception) -> None:
+        if self.asking is not None and not self.asking.done():
+            self.asking.set_exception(error)
 
 
 async def connection_to(redis: Any, key: str) -> Any:
@@ -63,20 +111,14 @@ async def connection_to(redis: Any, key: str) -> Any:
     return redis.connection_pool.make_connection()
 
 
-async def is_quiet(connection: Any) -> bool:
-    try:
-        return connection.is_connected and not await connection.can_read_destructive()
-    except REDIS_AWAY:
-        return False
-
-
-async def answer_of(connection: Any) -> Any:
-    try:
-        return await connection.read_response()
-    except ResponseError as error:
-        return error
+def is_redirection(answer: Any) -> bool:
+    return isinstance(answer, ResponseError) and str(answer).startswith(REDIRECTIONS)
 
 
 def words(*arguments: bytes) -> bytes:
     """Arguments of a command, as RESP has them."""
     return b"".join(b"$%d\r\n%s\r\n" % (len(argument), argument) for argument in arguments)
+
+
+def command(*arguments: bytes) -> bytes:
+    return b"*%d\r\n%s" % (len(arguments), words(*arguments))
