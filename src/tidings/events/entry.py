@@ -1,9 +1,11 @@
 """An event of the log, as the sequencer hands it on and as everyone who follows the log reads it."""
 
+from array import array
 from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import force_setattr, replace
 
 
 class LogEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -20,7 +22,7 @@ class LogEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     project: int
     type: str
     notification: str | None
-    recipients: list[int] | None
+    recipients: Sequence[int] | None
     topics: list[int] | None
     everyone: bool
     data: str
@@ -50,15 +52,38 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     topic_change: int | None = None
 
 
+class Wide(msgspec.Struct, frozen=True, array_like=True):
+    """An event with many recipients, which stand beside it, eight bytes each: reading 1,000 numbers one by one took 35 to 60 µs, and so
+    did comparing them with those of the event before.
+    """
+
+    event: LogEvent
+    recipients: bytes
+
+
+# From so many recipients on.
+WIDE = 16
+# How MessagePack begins an array of two, which is Wide; a LogEvent has more.
+WIDE_START = b"\x92"
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(LogEvent)
+_wide_decoder = msgspec.msgpack.Decoder(Wide)
 
 
 def pack(event: LogEvent) -> bytes:
-    """As it lies in the Redis Stream."""
-    return _encoder.encode(event)
+    """As it lies in the Redis Stream. Little-endian, as every machine is that this runs on."""
+    if event.recipients is None or len(event.recipients) < WIDE:
+        return _encoder.encode(event)
+    return _encoder.encode(Wide(replace(event, recipients=None), array("q", event.recipients).tobytes()))
 
 
 def unpack(entry: bytes) -> LogEvent:
-    """Raises msgspec.DecodeError for what `pack` of this version did not write."""
-    return _decoder.decode(entry)
+    """Raises msgspec.DecodeError or ValueError for what `pack` of this version did not write."""
+    if entry[:1] != WIDE_START:
+        return _decoder.decode(entry)
+    wide = _wide_decoder.decode(entry)
+    recipients = array("q")
+    recipients.frombytes(wide.recipients)
+    force_setattr(wide.event, "recipients", recipients)
+    return wide.event

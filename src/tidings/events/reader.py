@@ -21,7 +21,7 @@ class Reader:
         self.patience_s = block_ms / 1000 + PATIENCE_S
 
     async def after(self, position: int) -> list[LogEvent]:
-        """The next events, or none in that time. Raises what REDIS_AWAY names, and DecodeError for what `pack` did not write.
+        """The next events, or none in that time. Raises what REDIS_AWAY names, and as `unpack` does.
 
         From a position, never from `$`: what came between two reads would be lost.
         """

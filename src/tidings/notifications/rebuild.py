@@ -180,7 +180,7 @@ async def replay_withdrawn(connection: Connection, event: LogEvent) -> None:
         await remove_items(connection, event.notification, event.recipients or [])
 
 
-async def audience_of(connection: Connection, event: LogEvent) -> AsyncIterator[list[int]]:
+async def audience_of(connection: Connection, event: LogEvent) -> AsyncIterator[Sequence[int]]:
     """The people an event was for, in chunks; of a large audience the members as of its position."""
     if not event.everyone and event.topics is None:
         yield event.recipients or []
