@@ -15,6 +15,7 @@ from running import until
 from tidings.events.entry import LogEvent
 from tidings.events.line import Line
 from tidings.events.live import append_live, last_position, stream_key
+from tidings.events.reader import Reader
 from tidings.platform.embedded.valkey import program
 from tidings.platform.redis import REDIS_AWAY, open_redis
 
@@ -102,7 +103,7 @@ async def cluster_info(node: Any) -> bytes:
     return said
 
 
-async def test_a_line_follows_its_stream_to_another_node(valkey: Start) -> None:
+async def test_line_and_reader_follow_their_stream_to_another_node(valkey: Start) -> None:
     ports = [free_port()]
     await valkey("--port", str(ports[0]), "--cluster-enabled", "yes", "--save", "", "--cluster-config-file", "one.conf")
     await give_slots(ports[0])
@@ -115,6 +116,8 @@ async def test_a_line_follows_its_stream_to_another_node(valkey: Start) -> None:
     key = stream_key("abcdefgh", 1)
     line = Line(redis, key, 100)
     assert await line.append([event(1), event(2)], create=True) == 0
+    reader = Reader(redis, key, 10, 100)
+    assert [one.position for one in await reader.after(0)] == [1, 2]
     slot = await here.execute_command("CLUSTER", "KEYSLOT", key)
     destination = (await there.execute_command("CLUSTER", "MYID")).decode()
     await here.delete(key)
@@ -125,6 +128,10 @@ async def test_a_line_follows_its_stream_to_another_node(valkey: Start) -> None:
     assert await line.append([event(4)]) == 0
     assert await last_position(redis, key) == 4
     assert [name for name, _ in await there.xrange(key)] == [b"3-0", b"4-0"]
+    # By the Cluster's client, while its own connection still leads to the node of before; and then over one of its own.
+    for position, found in ((2, [3, 4]), (4, []), (3, [4])):
+        assert [one.position for one in await reader.after(position)] == found
+    await reader.close()
     await line.close()
     for client in (redis, here, there):
         await client.aclose()

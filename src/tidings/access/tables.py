@@ -1,4 +1,4 @@
-"""Piccolo's view of the tables that say who may come in. The schema itself is `platform/migrations/core.sql`."""
+"""Piccolo's view of the tables that say who may come in. The schema itself is in `platform/migrations/`."""
 
 from piccolo.columns import Array, BigInt, Bytea, Integer, Text, Timestamptz
 from piccolo.table import Table

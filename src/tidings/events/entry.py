@@ -78,8 +78,12 @@ def pack(event: LogEvent) -> bytes:
     return _encoder.encode(Wide(replace(event, recipients=None), array("q", event.recipients).tobytes()))
 
 
+# What `unpack` raises for what `pack` of this version did not write.
+UNREADABLE = (msgspec.DecodeError, ValueError)
+
+
 def unpack(entry: bytes) -> LogEvent:
-    """Raises msgspec.DecodeError or ValueError for what `pack` of this version did not write."""
+    """Raises what UNREADABLE names."""
     if entry[:1] != WIDE_START:
         return _decoder.decode(entry)
     wide = _wide_decoder.decode(entry)

@@ -9,6 +9,8 @@ answers after the first: of a hundred notifications to a thousand streams each s
 from collections.abc import Sequence
 from typing import Any
 
+from redis.exceptions import ResponseError
+
 from tidings.events.entry import LogEvent, pack
 from tidings.events.live import FIELD, append_live, passed_in
 from tidings.events.wire import Wire, command, is_redirection, words
@@ -35,7 +37,12 @@ class Line:
             await wire.close()
             # What was appended already is refused by its id.
             return await append_live(wire.redis, wire.key, events, self.window, create)
-        return passed_in(wire.key, answers)
+        try:
+            return passed_in(wire.key, answers)
+        except ResponseError:
+            # As of a primary that was demoted: the next connection may lead to its successor.
+            await wire.close()
+            raise
 
     async def exchange(self, events: Sequence[LogEvent], create: bool) -> list[Any]:
         """What Redis says to each."""

@@ -14,8 +14,10 @@ FIELD = b"e"
 
 
 def stream_key(epoch: str, shard: int) -> str:
-    """The braces keep a shard's keys together in a Redis Cluster."""
-    return f"tidings:{{{epoch}:{shard}}}:log"
+    """The braces keep a shard's keys together in a Redis Cluster. The number is the version of the entries, see `entry.pack`: processes of
+    two versions do not read each other's, and follow PostgreSQL where their own are missing.
+    """
+    return f"tidings:{{{epoch}:{shard}}}:log:2"
 
 
 class StreamLost(Exception):

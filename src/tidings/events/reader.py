@@ -16,8 +16,8 @@ class Reader:
 
     def __init__(self, redis: Any, key: str, most: int, block_ms: int) -> None:
         self.wire = Wire(redis, key)
-        self.command = (b"XREAD", b"COUNT", b"%d" % most, b"BLOCK", b"%d" % block_ms, b"STREAMS", key.encode())
-        self.start = b"*%d\r\n%s" % (len(self.command) + 1, words(*self.command))
+        self.options = (b"COUNT", b"%d" % most, b"BLOCK", b"%d" % block_ms, b"STREAMS", key.encode())
+        self.start = b"*%d\r\n%s" % (len(self.options) + 2, words(b"XREAD", *self.options))
         self.patience_s = block_ms / 1000 + PATIENCE_S
 
     async def after(self, position: int) -> list[LogEvent]:
@@ -36,7 +36,9 @@ class Reader:
 
     async def elsewhere(self, last: bytes) -> list[LogEvent]:
         """By the Cluster's own client, which follows, and makes a dict of each entry."""
-        answer = await self.wire.redis.execute_command(*self.command, last)
+        answer = await self.wire.redis.execute_command("XREAD", *self.options, last)
+        if not answer:
+            return []
         parsed = answer[0][1] if isinstance(answer, list) else next(iter(answer.values()))[0]
         return unpacked(fields[FIELD] for _, fields in parsed)
 

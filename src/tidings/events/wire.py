@@ -26,6 +26,8 @@ class Wire:
 
     async def exchange(self, commands: bytes, answers: int, patience_s: float) -> list[Any]:
         """The answers, refusals (ResponseError) among them. Whatever is raised closes the connection: what came of it is not known."""
+        if self.link is not None and self.link.is_spoilt:
+            await self.close()
         if self.link is None:
             connection = await connection_to(self.redis, self.key)
             await connection.connect()
@@ -68,8 +70,6 @@ class Link(asyncio.Protocol):
         return self.is_lost or bool(self.answers)
 
     async def ask(self, commands: bytes, answers: int, patience_s: float) -> list[Any]:
-        if self.is_lost:
-            raise ConnectionResetError("Redis closed the connection")
         self.wanted = answers
         self.asking = self.loop.create_future()
         patience = self.loop.call_later(patience_s, self.fail, TimeoutError(f"Redis did not answer within {patience_s:g} s"))
@@ -89,7 +89,11 @@ class Link(asyncio.Protocol):
         self.parser.feed(data)
         while (answer := self.parser.gets()) is not False:
             self.answers.append(answer)
-        if self.asking is not None and len(self.answers) >= self.wanted and not self.asking.done():
+        if self.asking is None or self.asking.done() or len(self.answers) < self.wanted:
+            return
+        if len(self.answers) > self.wanted:
+            self.fail(ConnectionError("Redis said more than it was asked"))
+        else:
             answers, self.answers = self.answers, []
             self.asking.set_result(answers)
 

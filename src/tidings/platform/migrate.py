@@ -4,10 +4,11 @@ Each migration is one transaction together with the row that remembers it, so a 
 start at once take turns: the second finds nothing to do.
 
 To add a migration, add a file to migrations/ named `tidings_YYYY_MM_DD_what.py`, shaped like the first one: a rising ID (the time
-of writing), `forwards()` returning a MigrationManager, and what it does through `manager.add_raw(...)` or Piccolo's own
-operations. It must work with the version still running: expand first (a column that may be null, a new table with its row-level
-security and grants, an index), contract in a later release. It may wait 5 s for a lock and then fails, to be run again, rather
-than hold up publishing behind it. Never change a file that has been released.
+of writing), and `forwards()` returning a MigrationManager, as `script()` makes it of SQL. It must work with the version still running:
+expand first (a column that may be null, a new table with its row-level security and grants, an index), contract in a later release.
+It changes one table: the sequencer and publishers lock several, in different orders, and whoever holds one while it waits for the
+next would deadlock with them. It may wait 5 s for a lock and then fails, to be run again, rather than hold up publishing behind it.
+Never change a file that has been released.
 """
 
 import contextlib

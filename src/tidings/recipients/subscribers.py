@@ -174,8 +174,6 @@ async def delete_subscriber(connection: Connection, holder: KeyHolder, external_
         email = NULL, phone = NULL, name = NULL, locale = NULL, timezone = NULL, attributes = '{}' WHERE id = $1""",
         inner,
     )
-    # Whoever remembers ids by name learns of it: see known.py.
-    await connection.execute("UPDATE projects SET people_deleted = people_deleted + 1 WHERE id = $1", tenant.id)
     await connection.execute("DELETE FROM inbox_states WHERE subscriber = $1", inner)
     await connection.execute("DELETE FROM inbox WHERE subscriber = $1", inner)
     change = await connection.fetchval(LEAVE_ALL, tenant.id, inner, [row["id"] for row in topics])

@@ -1,4 +1,4 @@
-"""Piccolo's view of people and topics. The schema itself is `platform/migrations/core.sql`."""
+"""Piccolo's view of people and topics. The schema itself is in `platform/migrations/`."""
 
 from piccolo.columns import JSONB, BigInt, Integer, Text, Timestamptz
 from piccolo.table import Table

@@ -4,7 +4,7 @@ from typing import Any
 
 from loguru import logger
 
-from tidings.events.entry import LogEvent, unpack
+from tidings.events.entry import UNREADABLE, LogEvent, unpack
 from tidings.events.live import FIELD, stream_key
 from tidings.events.log import read_after
 from tidings.platform.postgres import Database
@@ -27,7 +27,7 @@ async def preload(database: Database, redis_url: str, shard: Shard) -> None:
             if is_there:
                 try:
                     events = await from_stream(redis, shard, position)
-                except REDIS_AWAY as error:
+                except (*REDIS_AWAY, *UNREADABLE) as error:
                     is_there = False
                     logger.info("shard {}: the hot window comes from PostgreSQL ({})", shard.number, type(error).__name__)
             if not events or events[0].position != position + 1:
