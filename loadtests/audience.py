@@ -1,5 +1,6 @@
 """Those who listen in the measures of streams: subscribers with tokens of their own, in a topic; and Tidings in turn with its peers."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -50,8 +51,7 @@ async def audience_of(running: Running, count: int, topic: str) -> Audience:
 
 async def leave(running: Running) -> None:
     """End Tidings' processes; PostgreSQL and Valkey stay, idle."""
-    for part in reversed(running.parts):
-        await part.end()
+    await asyncio.gather(*(part.end() for part in running.parts))
     running.parts.clear()
 
 

@@ -40,7 +40,7 @@ async def measure(form: Form, report: Callable[[str], None]) -> list[Figure]:
             cpu.append(spent / (answer.accepted * TOGETHER))
             report(f"burst {round_ + 1}: {bursts[-1]:.0f} notifications/s, {cpu[-1]:.0f} µs of all processes each, {refused} calls refused")
         await until_sequenced(running)
-        sustained = await end_to_end(running, people, form.choose(20, 60))
+        sustained = await end_to_end(running, people, form.choose(10, 60))
         report(f"sustained: {sustained:.0f} notifications/s end to end")
     what = f"{TOGETHER} a call"
     note = f"{refused} calls refused for the backlog" if refused else ""

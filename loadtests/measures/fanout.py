@@ -23,7 +23,7 @@ from loadtests.peers.sse_starlette import sse_starlette
 
 WORKERS = ("sequencer", "projections")
 # Streams, events in the quick form, and how much of Nchan's CPU may be used.
-SIZES = ((1000, 100, 0.85), (5000, 12, 1.0))
+SIZES = ((1000, 70, 0.85), (5000, 8, 1.0))
 LONG_FACTOR = 10
 
 

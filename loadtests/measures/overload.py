@@ -1,6 +1,6 @@
 """Publishers as fast as they can, more than the log takes: what is refused, what waits, and that nothing accepted is lost.
 
-Two API processes. For 20 s (long: 60 s), 32 connections post single notifications to one person each to one of them, and 16 post batches
+Two API processes. For 10 s (long: 60 s), 32 connections post single notifications to one person each to one of them, and 16 post batches
 of 100 to the other; whoever is refused tries again at once, although it is told to wait. The backlog is counted twice a second. Then they
 stop. Counted is how long it takes until nothing waits and the stream is at the head of the log, and the lag (as in `sequencer`) at 200
 events/s right after that. Every accepted notification must be in the log and in the stream, and every answer must be a 202 or a 503 with
@@ -29,7 +29,7 @@ LOGGED = "SELECT count(*) FROM events WHERE shard = $1 AND type = 'notification.
 
 
 async def measure(form: Form, report: Callable[[str], None]) -> list[Figure]:
-    seconds = form.choose(20, 60)
+    seconds = form.choose(10, 60)
     async with tidings() as running:
         shard = running.tenant.shard
         people = [f"person-{number}" for number in range(PEOPLE)]

@@ -30,7 +30,7 @@ PUBLISHERS = 64
 
 
 async def measure(form: Form, report: Callable[[str], None]) -> list[Figure]:
-    events = int(form.choose(40_000, 600_000))
+    events = int(form.choose(25_000, 600_000))
     own: list[Streamed] = []
     of_nchan: list[Streamed] = []
     async with tidings() as running:
