@@ -1,7 +1,7 @@
 """The ground that is measured on: PostgreSQL with durability on, Valkey, and Tidings' processes as `tidings run` would start them.
 
 async with tidings() as running:
-    running.api.port, running.project.headers, await running.tokens(["alice", "bob"])
+    running.api.port, running.headers, await running.tokens(["alice", "bob"])
 """
 
 import asyncio

@@ -1,4 +1,5 @@
-"""Years of use in a minute: people, topics and stored notifications written by SQL, in the shapes that the product writes.
+"""Years of use in a minute: people, topics and stored notifications written by SQL, in the shapes that the product writes, and a
+write-ahead log as after an hour.
 
 For a ground whose processes have not been started: the log grows by hand here, and nobody follows it. Ids are UUIDv7 of a time in the
 past, so that what is published later comes after them.
@@ -89,7 +90,7 @@ async def season(running: Running) -> None:
 
 
 async def people(connection: Any, running: Running, how_many: int, prefix: str = "person-") -> list[int]:
-    """Their inner ids. They are called person-1 and so on."""
+    """Their inner ids. They are called prefix and a number, from 1 on."""
     return [row[0] for row in await connection.fetch(PEOPLE, running.tenant.id, prefix, how_many)]
 
 

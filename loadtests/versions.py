@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("uvicorn", "uvloop", "httptools", "litestar", "asyncpg", "redis", "msgspec")
+PACKAGES = ("uvicorn", "uvloop", "httptools", "litestar", "asyncpg", "redis", "hiredis", "msgspec")
 
 
 def versions(peers: Mapping[str, str]) -> dict[str, str]:

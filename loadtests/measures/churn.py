@@ -1,7 +1,7 @@
 """What a process keeps of streams that have gone: 10⁶ connects (quick: 25,000), as many as come together in a day, one after the other.
 
 128 streams open and close as fast as they can, half of them with tokens that the process has seen, half with tokens that it has not
-(there are more of them than it remembers). Its caches are bounded, so its memory grows until they are full: that is the warm-up. What it
+(long: more of them than it remembers). Its caches are bounded, so its memory grows until they are full: that is the warm-up. What it
 grows by afterwards is measured; there must be nothing that each connect leaves behind.
 """
 

@@ -1,7 +1,7 @@
 """An inbox of 100,000 items of one subscriber, over HTTP: its first page, its counts, and marking all of it read.
 
 One client, one request after another, on a kept connection. Between the marks items arrive, so that each has something to do: by turns
-three, and, where a mark has to move a watermark again, a few thousand more than it changes item by item.
+three, and, where a mark has to move a watermark again, 2,500, more than it changes item by item.
 """
 
 import math
@@ -16,7 +16,7 @@ from loadtests.ground import Running, tidings
 from loadtests.seed import notifications, people, seeding
 
 ITEMS = 100_000
-# Beyond this many items a mark moves a watermark (`notifications/marks.py`).
+# More than a mark changes item by item (2,000, `notifications/marks.py`), so that it moves a watermark.
 MANY = 2500
 OTHERS = 1000
 

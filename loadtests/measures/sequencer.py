@@ -2,7 +2,7 @@
 
 Drain: 60,000 notifications (long: 500,000) of about 400 bytes to one person each are committed at once, to one shard or spread over four.
 Counted is the time until the last of them is in its Redis Stream; first a round that is not counted. Beside it stands the SQL statement
-alone, run by the bench over as many events while no sequencer runs, and redis-py's pipeline of XADDs of the same entries.
+alone, run by the bench over as many events while no sequencer runs, and redis-py's pipeline of XADDs of a third as many such entries.
 
 Lag: four publishers commit events at a steady rate, 20 ms apart each. Counted is the time from the answer to their commit until the event
 is read from the Redis Stream by a blocked XREAD, by one clock, for 5 s (long: 60 s).

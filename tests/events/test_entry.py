@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
-from tidings.events.entry import WIDE, LogEvent, pack, unpack
+from tidings.events.entry import BESIDE, LogEvent, pack, unpack
 
 IDS = st.integers(1, 2**63 - 1)
 TIMES = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 
 
 @given(
-    recipients=st.none() | st.lists(IDS, max_size=3 * WIDE),
+    recipients=st.none() | st.lists(IDS, max_size=3 * BESIDE),
     topics=st.none() | st.lists(IDS, max_size=3),
     texts=st.tuples(*[st.text(max_size=50)] * 3),
     optional=st.tuples(*[st.none() | st.text(max_size=50)] * 2),

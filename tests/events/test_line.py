@@ -1,19 +1,22 @@
 """The fast way into a stream does what redis-py's pipeline does."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.exceptions import ResponseError
-from running import Servers
+from running import Servers, until
 
 from tidings.events.cursor import new_epoch
 from tidings.events.entry import LogEvent, pack
 from tidings.events.line import Line, commands
 from tidings.events.live import FIELD, StreamLost, append_live, stream_key
+from tidings.events.reader import Reader
 from tidings.events.wire import command
 from tidings.platform.redis import open_redis
 
@@ -85,6 +88,25 @@ async def test_a_stream_keeps_about_its_window(redis: Any) -> None:
         await line.append([event(position) for position in range(start, start + 500)], create=True)
     assert 1000 <= await redis.xlen(key) < 1500
     await line.close()
+
+
+async def test_who_waits_gets_all_that_came_together(redis: Any) -> None:
+    """And not the first alone, which would be a write of its own to each open stream."""
+    key = stream_key(new_epoch(), 1)
+    line, reader = Line(redis, key, 1000), Reader(redis, key, 500, 5000)
+    await line.append([event(1)], create=True)
+    [own] = await reader.wire.exchange(command(b"CLIENT", b"ID"), 1, 5)
+    waiting = asyncio.create_task(reader.after(1))
+    await until(partial(is_blocked, redis, own), 5)
+    await line.append([event(position) for position in range(2, 102)])
+    assert [one.position for one in await waiting] == list(range(2, 102))
+    await reader.close()
+    await line.close()
+    await redis.delete(key)
+
+
+async def is_blocked(redis: Any, client: int) -> bool:
+    return any("b" in one["flags"] for one in await redis.client_list(client_id=[client]))
 
 
 async def test_what_is_no_stream_is_said(redis: Any) -> None:

@@ -1,6 +1,6 @@
 """Cursors: `EPOCH.POSITION`, a place in a shard's log.
 
-The epoch is random, and renewed whenever history may have changed (a restore, a promoted replica, another number of shards);
+The epoch is random, and renewed whenever history may have changed (a restore, a promoted replica, a stream ahead of the log);
 a position of another epoch means nothing, and whoever brings one is told so (`reset`), never left in silence.
 """
 

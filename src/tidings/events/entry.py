@@ -61,8 +61,8 @@ class Wide(msgspec.Struct, frozen=True, array_like=True):
     recipients: bytes
 
 
-# From so many recipients on.
-WIDE = 16
+# From so many recipients on they stand beside.
+BESIDE = 16
 # How MessagePack begins an array of two, which is Wide; a LogEvent has more.
 WIDE_START = b"\x92"
 
@@ -73,7 +73,7 @@ _wide_decoder = msgspec.msgpack.Decoder(Wide)
 
 def pack(event: LogEvent) -> bytes:
     """As it lies in the Redis Stream. Little-endian, as every machine is that this runs on."""
-    if event.recipients is None or len(event.recipients) < WIDE:
+    if event.recipients is None or len(event.recipients) < BESIDE:
         return _encoder.encode(event)
     return _encoder.encode(Wide(replace(event, recipients=None), array("q", event.recipients).tobytes()))
 

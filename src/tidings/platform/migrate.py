@@ -3,8 +3,8 @@
 Each migration is one transaction together with the row that remembers it, so a half-run one leaves nothing. Two processes that
 start at once take turns: the second finds nothing to do.
 
-To add a migration, add a file to migrations/ named `tidings_YYYY_MM_DD_what.py`, shaped like the first one: a rising ID (the time
-of writing), and `forwards()` returning a MigrationManager, as `script()` makes it of SQL. It must work with the version still running:
+To add a migration, add a file to migrations/ named `tidings_YYYY_MM_DD_NN_table.py`, shaped like the newest one: a rising ID (the time
+of writing), and `forwards`, as `script()` makes it of SQL. It must work with the version still running:
 expand first (a column that may be null, a new table with its row-level security and grants, an index), contract in a later release.
 It changes one table: the sequencer and publishers lock several, in different orders, and whoever holds one while it waits for the
 next would deadlock with them. It may wait 5 s for a lock and then fails, to be run again, rather than hold up publishing behind it.

@@ -27,7 +27,7 @@ RETRY_AFTER_END_MS = 5000
 class Connection(asyncio.Protocol):
     """transport: asyncio's, or one of ours with the same methods (`fallback.py`, `poll.py`).
 
-    number: the random part of its stream id.   issued_at, expires_at: of the token behind it, Unix seconds.   signed_by: the token's key.
+    number: the one in its stream id.   issued_at, expires_at: of the token behind it, Unix seconds.   signed_by: the token's key.
     session, generation: of the ticket that opened it.   bucket: its second in the heartbeat's wheel.
     paused_at: since when it does not read.   ended: why Tidings ended it.
     """

@@ -41,7 +41,7 @@ def deliver(hub: Hub, shard: Shard, events: Sequence[LogEvent]) -> None:
         shard.position = event.position
         # Neighbours with the same audience travel as one piece: a burst to a topic costs one loop over it.
         if parcel.events and (not frame or not same_audience(parcel.events[-1], event)):
-            written += gather(hub, pending, parcel)
+            written += put_all(hub, pending, parcel)
             parcel = Parcel()
         if not frame:
             # Control may end connections or change who listens, so what came before it goes out before it.
@@ -52,7 +52,7 @@ def deliver(hub: Hub, shard: Shard, events: Sequence[LogEvent]) -> None:
         else:
             parcel.events.append(event)
             parcel.frames.append(frame)
-    written += gather(hub, pending, parcel) if pending else write_at_once(hub, parcel)
+    written += put_all(hub, pending, parcel) if pending else write_at_once(hub, parcel)
     flush(pending)
     shard.wake()
     if written:
@@ -83,7 +83,7 @@ def same_audience(one: LogEvent, other: LogEvent) -> bool:
 
 
 def give_to_one(hub: Hub, pending: Pending, event: LogEvent, recipient: int, frame: bytes) -> int:
-    """As `gather`, without what many need: half of what a notification to one person cost was on the way to its one write."""
+    """As `put_all`, without what many need: half of what a notification to one person cost was on the way to its one write."""
     connections = hub.of(recipient)
     if not connections:
         return 0
@@ -103,7 +103,7 @@ def write_at_once(hub: Hub, parcel: Parcel) -> int:
     return len(audience) * len(parcel.frames)
 
 
-def gather(hub: Hub, pending: Pending, parcel: Parcel) -> int:
+def put_all(hub: Hub, pending: Pending, parcel: Parcel) -> int:
     audience, data = addressed(hub, parcel)
     for connection in audience:
         put(pending, connection, data)

@@ -1,4 +1,4 @@
-"""Stream ids: `str_RANDOM_MAC`. The MAC binds them to a project and a subscriber, so that a foreign one is recognised by any process."""
+"""Stream ids: `str_NUMBER_MAC`. The MAC binds them to a project and a subscriber, so that a foreign one is recognised by any process."""
 
 import secrets
 from itertools import count
@@ -30,7 +30,7 @@ def base32(data: bytes) -> str:
 
 
 def number_in(stream: str, project: int, subscriber: int) -> int | None:
-    """The random part; None for what is not a stream of this subscriber."""
+    """The number; None for what is not a stream of this subscriber."""
     digits = stream.removeprefix(PREFIX).partition("_")[0]
     try:
         number = int(digits, 16)

@@ -17,7 +17,7 @@ import msgspec
 from tidings.events.entry import LogEvent
 from tidings.stream.memberships import Membership
 
-# What an entry costs beside its frame: tuple, ints, dict slots; and a recipient, in its list and in the index. Measured with new
+# What an entry costs beside its frame: struct, ints, dict slots; and a recipient, in its list and in the index. Measured with new
 # recipients each time; of known ones it is less, so the real memory is 0.25 to 1.0 times what is counted.
 ENTRY_BYTES = 300
 RECIPIENT_BYTES = 220
@@ -136,7 +136,7 @@ class HotWindow:
         return self.first <= position + 1
 
     def missed(self, subscriber: int, project: int, memberships: Sequence[Membership], after: int) -> list[int]:
-        """Positions after `after` that concern the subscriber, rising, each once. Costs what was missed, not what is kept."""
+        """Positions after `after` that concern the subscriber, rising, each once. Costs what was missed, not what is kept, once what came since the last question is indexed."""
         self.index()
         found = tail(self.by_subscriber.get(subscriber), after)
         sources = 1 if found else 0
