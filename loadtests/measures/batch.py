@@ -1,8 +1,9 @@
 """Batch publishes: 100 notifications a call, each to one person.
 
 A burst: 16 clients post as fast as they are answered, for 10 seconds; the sequencer runs beside them, and its backlog may grow up to its
-default bound, beyond which calls are refused and not counted. Sustained, end to end: for as long again (long: 60 s), counted from the first post until
-the API process that serves the streams has passed the last event, after its position, the log and the Redis Stream of its shard.
+default bound, beyond which calls are refused and not counted. Sustained, end to end: for as long again (long: 60 s), counted from the
+first post until the API process that serves the streams has passed the last event, after its position, the log and the Redis Stream of
+its shard.
 """
 
 import asyncio

@@ -19,7 +19,7 @@ BURST = 100
 
 
 async def measure(form: Form, report: Callable[[str], None]) -> list[Figure]:
-    bursts = int(form.choose(4, 50))
+    bursts = int(form.choose(3, 50))
     of_nchan: list[float] = []
     own: list[float] = []
     async with tidings() as running:

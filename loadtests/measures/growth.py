@@ -100,7 +100,7 @@ async def of_streams(form: Form, report: Callable[[str], None]) -> list[Figure]:
     all_: list[float] = []
     async with tidings() as running:
         audience = await audience_of(running, STREAMS, "growing")
-        for _ in range(form.rounds):
+        for _ in range(int(form.choose(2, form.rounds))):
             event.append(await cost(running, audience, 1))
             some.append(await cost(running, audience, SOME, median(event)))
             all_.append(await cost(running, audience, STREAMS, median(event)))

@@ -23,7 +23,7 @@ MOST_NEW_US, MOST_KNOWN_US = 450, 300
 
 
 async def measure(form: Form, report: Callable[[str], None]) -> list[Figure]:
-    count = int(form.choose(2000, 10_000))
+    count = int(form.choose(1500, 10_000))
     new: list[float] = []
     known: list[float] = []
     alone: list[float] = []

@@ -40,7 +40,7 @@ SHOWN = '{"id":"%s","title":"Your export is ready","body":"1,204 rows, 3 MB.","u
 
 
 async def measure(form: Form, report: Callable[[str], None]) -> list[Figure]:
-    seconds = form.choose(4, 20)
+    seconds = form.choose(3, 20)
     own: list[Published] = []
     floor: list[float] = []
     cpu: list[float] = []

@@ -55,7 +55,7 @@ async def measure(form: Form, report: Callable[[str], None]) -> list[Figure]:
         lags = {rate: await lag(running, shards[0], rate, form.choose(5, 60)) for rate in (2000, 5000)}
         report("; ".join(f"{rate:,}/s: p50 {part(values, 0.5):.1f}, p99 {part(values, 0.99):.1f} ms" for rate, values in lags.items()))
         await running.sequencer.end()
-        statement, pipeline = await floors(running, shards[0], events, form.rounds)
+        statement, pipeline = await floors(running, shards[0], events, int(form.choose(1, form.rounds)))
         report(f"the statement alone {max(statement):,.0f} events/s, redis-py's pipeline {max(pipeline):,.0f} entries/s")
     note = costs[-1]
     return [

@@ -1,8 +1,9 @@
 """A topic of 100,000 members: how fast its inbox rows are written, and what that does to everyone else's publishing.
 
-Each round: one notification to the topic, alone; publishes to other people at a fixed rate for some seconds, alone; then as many seconds while one notification after another
-goes to the topic, so that its rows are being written all the time. A fan-out's rate is its members by the time from its event's
-position to the commit of the last row, as PostgreSQL's clock has them. The percentiles count from when a publish was due.
+Each round: one notification to the topic, alone; publishes to other people at a fixed rate for some seconds, alone; then as many seconds
+while one notification after another goes to the topic, so that its rows are being written all the time. A fan-out's rate is its members
+by the time from its event's position to the commit of the last row, as PostgreSQL's clock has them. The percentiles count from when a
+publish was due.
 """
 
 import asyncio
