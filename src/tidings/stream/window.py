@@ -136,7 +136,10 @@ class HotWindow:
         return self.first <= position + 1
 
     def missed(self, subscriber: int, project: int, memberships: Sequence[Membership], after: int) -> list[int]:
-        """Positions after `after` that concern the subscriber, rising, each once. Costs what was missed, not what is kept, once what came since the last question is indexed."""
+        """Positions after `after` that concern the subscriber, rising, each once.
+
+        Costs what was missed, not what is kept, once what came since the last question is indexed.
+        """
         self.index()
         found = tail(self.by_subscriber.get(subscriber), after)
         sources = 1 if found else 0
