@@ -1,6 +1,7 @@
 """The API process put together: what it holds, what it serves, how it starts and how it ends."""
 
 import asyncio
+import contextlib
 from typing import Any, Literal
 
 import msgspec
@@ -26,7 +27,7 @@ from tidings.notifications.publish import PublishDoor
 from tidings.openapi import complete, openapi_config
 from tidings.platform.ids import rise_above
 from tidings.platform.metrics import REQUESTS
-from tidings.platform.postgres import NOT_YET, Database, open_database
+from tidings.platform.postgres import NOT_YET, POSTGRES_AWAY, Database, open_database
 from tidings.platform.problems import HANDLERS
 from tidings.platform.redis import open_redis
 from tidings.recipients import routes as recipient_routes
@@ -79,6 +80,8 @@ async def open_process(settings: Settings) -> Process:
     edge.listen(access.apply)
     waker = Waker(redis)
     door = PublishDoor(database, waker, edge.backlog, settings.backlog_limit, edge.let_in)
+    with contextlib.suppress(*POSTGRES_AWAY):
+        await door.warm_up()
     return Process(settings, database, redis, waker, access, edge, door)
 
 

@@ -11,6 +11,7 @@ place: what is answered is committed.
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -29,8 +30,8 @@ from tidings.notifications.structs import Accepted
 from tidings.notifications.topical import write_topical
 from tidings.platform.gather import Gather
 from tidings.platform.metrics import PUBLISH_BATCH, PUBLISH_LATENCY, PUBLISH_REFUSED, PUBLISHED
-from tidings.platform.postgres import CONNECTION_LOST, Connection, Database, tenant_connection, tenant_transaction
-from tidings.recipients.known import KnownPeople
+from tidings.platform.postgres import BEGINS_WITH, CONNECTION_LOST, Connection, Database, tenant_connection, tenant_transaction
+from tidings.recipients.known import NOBODY, KnownPeople
 
 # Publishes gathered into one transaction: enough to share its cost, few enough to keep it in the tens of milliseconds.
 MOST_TOGETHER = 200
@@ -92,6 +93,17 @@ class PublishDoor:
         self.gathering: dict[tuple[int, Way], Gather[Publish, Answer]] = {}
         self.people = KnownPeople()
         self.running: set[tuple[int, str]] = set()
+
+    async def warm_up(self) -> None:
+        """Let the first publishes of a process take no longer than others, 12 instead of 40 ms: the short ways' statements are prepared,
+        by writing nothing, on the connections that a pool begins with.
+        """
+        nobody, now = Tenant(0, "", 0), datetime.now(UTC)
+        async with AsyncExitStack() as held:
+            for _ in range(BEGINS_WITH):
+                connection = await held.enter_async_context(tenant_connection(self.database, nobody.id))
+                await write_lone(connection, nobody, [], [], NOBODY, now)
+                await write_topical(connection, nobody, [], [], now)
 
     async def publish(
         self,

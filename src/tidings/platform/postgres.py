@@ -42,6 +42,10 @@ class LazyEngine(PostgresEngine):
 ENGINE = LazyEngine(config={})
 
 
+# Connections of a pool from its start.
+BEGINS_WITH = 2
+
+
 class Database:
     """The two pools of a process."""
 
@@ -68,7 +72,7 @@ async def open_pool(url: str, role: str, size: int, name: str, **settings: str) 
     """settings: of PostgreSQL, for these connections."""
     return await asyncpg.create_pool(
         url,
-        min_size=min(2, size),
+        min_size=min(BEGINS_WITH, size),
         max_size=size,
         reset=keep_session,
         command_timeout=30,

@@ -29,6 +29,9 @@ class People(msgspec.Struct, frozen=True):
     ids: dict[str, int] = {}
 
 
+NOBODY = People(0, 0)
+
+
 class KnownPeople:
     """Those that this process remembers, of all projects."""
 

@@ -39,10 +39,9 @@ class Streamed:
         return len(self.noted) < MOST
 
     def note(self, events: Sequence[LogEvent], streams: int) -> None:
-        now = self.clock()
         for event in events:
-            if event.notification is not None and event.type == "notification.created":
-                self.noted[event.notification] = HandOver(event.project, now, streams)
+            if event.type == "notification.created" and event.notification is not None and event.notification not in self.noted:
+                self.noted[event.notification] = HandOver(event.project, self.clock(), streams)
 
     async def flush(self, database: Database) -> None:
         if not self.noted:
