@@ -106,7 +106,7 @@ async def test_who_waits_gets_all_that_came_together(redis: Any) -> None:
 
 
 async def is_blocked(redis: Any, client: int) -> bool:
-    return any("b" in one["flags"] for one in await redis.client_list(client_id=[client]))
+    return any("b" in one["flags"] for one in await redis.client_list(client_id=[str(client)]))
 
 
 async def test_what_is_no_stream_is_said(redis: Any) -> None:
