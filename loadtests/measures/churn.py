@@ -1,4 +1,4 @@
-"""What a process keeps of streams that have gone: 10⁶ connects (quick: 25,000), as many as come together in a day, one after the other.
+"""What a process keeps of streams that have gone: 10⁶ connects (quick: 20,000), as many as come together in a day, one after the other.
 
 128 streams open and close as fast as they can, half of them with tokens that the process has seen, half with tokens that it has not
 (long: more of them than it remembers). Its caches are bounded, so its memory grows until they are full: that is the warm-up. What it
@@ -19,8 +19,8 @@ AT_A_TIME = 64
 PEOPLE = 20_000
 TOKENS = {False: 6_000, True: 60_000}
 NEW_TOKENS_EVERY_S = 600
-WARM_UP = {False: 20_000, True: 150_000}
-CONNECTS = {False: 25_000, True: 1_000_000}
+WARM_UP = {False: 10_000, True: 150_000}
+CONNECTS = {False: 20_000, True: 1_000_000}
 GROWTH_MIB = 5
 AS_FAST_AS_IT_CAN = 1_000_000
 

@@ -36,7 +36,7 @@ async def measure(form: Form, report: Callable[[str], None]) -> list[Figure]:
 
 
 async def of_stored(form: Form, report: Callable[[str], None]) -> list[Figure]:
-    many, seconds = int(form.choose(MANY, VERY_MANY)), form.choose(3, 20)
+    many, seconds = int(form.choose(MANY, VERY_MANY)), form.choose(2, 20)
     small: list[Turn] = []
     large: list[Turn] = []
     async with tidings(workers=(), api=False) as young, tidings(workers=(), api=False) as old:

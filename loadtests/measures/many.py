@@ -1,4 +1,4 @@
-"""Very many live streams: 100,000 (quick: 20,000), each of its own subscriber and all members of one topic, on as many processes as the
+"""Very many live streams: 100,000 (quick: 12,000), each of its own subscriber and all members of one topic, on as many processes as the
 limit of descriptors asks for (20,000 each here), from several loopback addresses.
 
 First nothing happens (what they cost when idle); then, for a minute (quick: 8 s), 1 % of them close and reopen with their cursors each
@@ -52,7 +52,7 @@ class House:
 
 
 async def measure(form: Form, report: Callable[[str], None]) -> list[Figure]:
-    streams = int(form.choose(20_000, 100_000))
+    streams = int(form.choose(12_000, 100_000))
     count = max(2, -(-streams // PER_PROCESS))
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(tidings(("sequencer", "projections"), TIDINGS_STREAMS_PER_PROJECT="1000000"))

@@ -40,7 +40,7 @@ LONGEST_S = 90
 
 
 async def measure(form: Form, report: Callable[[str], None]) -> list[Figure]:
-    events = int(form.choose(60_000, 500_000))
+    events = int(form.choose(40_000, 500_000))
     rates: dict[int, list[float]] = {1: [], 4: []}
     costs: list[str] = []
     async with tidings(api=False) as running:
