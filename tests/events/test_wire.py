@@ -17,6 +17,10 @@ async def is_asking(link: Any) -> bool:
     return link.asking is not None and not link.asking.done()
 
 
+async def is_spoilt(link: Any) -> bool:
+    return bool(link.is_spoilt)
+
+
 PING = command(b"PING")
 
 
@@ -51,6 +55,15 @@ async def test_a_connection_that_ends_is_said_and_opened_again(wire: Wire) -> No
     await wire.redis.client_kill_filter(_id=own)
     with pytest.raises(REDIS_AWAY):
         await waiting
+    assert await wire.exchange(PING, 1, 5) == [b"PONG"]
+
+
+async def test_a_connection_that_ended_meanwhile_costs_no_exchange(wire: Wire) -> None:
+    """A wake-up that failed for it would wait half a second."""
+    [own] = await wire.exchange(command(b"CLIENT", b"ID"), 1, 5)
+    link: Any = wire.link
+    await wire.redis.client_kill_filter(_id=own)
+    await until(partial(is_spoilt, link), 5)
     assert await wire.exchange(PING, 1, 5) == [b"PONG"]
 
 

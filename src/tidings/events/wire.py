@@ -1,7 +1,7 @@
 """A connection of one's own to Redis: commands encoded beforehand, answers taken straight off the socket.
 
 redis-py's own way costs a task and four timers for each command, a connection out of the pool and back, encoding word by word, and a
-reader that wakes a task which then parses: a third of what an API process did for an event. redis-py still connects, so that TLS, logins,
+reader that wakes a task which then parses: a fifth of what an API process did for an event. redis-py still connects, so that TLS, logins,
 Sentinel and Cluster are its own; then its transport is ours. That rests on one private name of redis-py, whose version the lock files
 hold; `tests/events/test_wire.py` holds the name.
 """

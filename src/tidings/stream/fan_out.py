@@ -83,7 +83,7 @@ def same_audience(one: LogEvent, other: LogEvent) -> bool:
 
 
 def give_to_one(hub: Hub, pending: Pending, event: LogEvent, recipient: int, frame: bytes) -> int:
-    """As `put_all`, without what many need: half of what a notification to one person cost was on the way to its one write."""
+    """As `put_all`, without what many need: a fifth of what a notification to one person cost was on the way to its one write."""
     connections = hub.of(recipient)
     if not connections:
         return 0
