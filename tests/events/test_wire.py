@@ -42,7 +42,7 @@ async def test_answers_come_in_the_order_of_the_commands(wire: Wire) -> None:
 
 
 async def test_redis_py_leaves_the_transport_to_us(wire: Wire) -> None:
-    """The private name that this rests on: a login and a database were said, and nothing of them is left to read."""
+    """The private names that this rests on: a login and a database were said, and nothing of them is left to read."""
     await wire.exchange(PING, 1, 5)
     assert wire.link is not None
     assert wire.link.connection._writer.transport.get_protocol() is wire.link
@@ -64,6 +64,33 @@ async def test_a_connection_that_ended_meanwhile_costs_no_exchange(wire: Wire) -
     link: Any = wire.link
     await wire.redis.client_kill_filter(_id=own)
     await until(partial(is_spoilt, link), 5)
+    assert await wire.exchange(PING, 1, 5) == [b"PONG"]
+
+
+@pytest.mark.parametrize("is_torn_down", [False, True], ids=["its end was read", "its transport is closed"])
+async def test_a_connection_that_ends_before_it_is_ours_is_said(wire: Wire, is_torn_down: bool) -> None:
+    """As when Redis is killed right after it greeted. uvloop raises RuntimeError for a write then, which ended a sequencer."""
+    pool = wire.redis.connection_pool
+    connection = pool.make_connection()
+    connect = connection.connect
+
+    async def is_ended() -> bool:
+        return bool(connection._writer.transport.is_closing() if is_torn_down else connection._reader.at_eof())
+
+    async def connect_and_lose() -> None:
+        await connect()
+        connection._writer.write(command(b"QUIT"))
+        assert await connection.read_response() == b"OK"
+        if is_torn_down:
+            connection._writer.transport.abort()
+        await until(is_ended, 5)
+
+    connection.connect = connect_and_lose
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "make_connection", lambda: connection)
+        with pytest.raises(ConnectionError):
+            await wire.exchange(PING, 1, 1)
+    assert wire.link is None
     assert await wire.exchange(PING, 1, 5) == [b"PONG"]
 
 

@@ -16,7 +16,7 @@ DEAD_S = (0.05, 2.5)
 
 
 class Chaos:
-    """kills: how often each was killed.   deaths: of processes that nobody killed."""
+    """kills: how often each was killed.   deaths: of processes that nobody killed, with their last words."""
 
     def __init__(self, deployment: Deployment, seed: int) -> None:
         self.deployment = deployment
@@ -39,7 +39,7 @@ class Chaos:
     def note_deaths(self) -> None:
         for part in self.deployment.parts:
             if not part.is_running and part.name not in self.down:
-                self.deaths.append(part.name)
+                self.deaths.append(f"{part.name}: {part.last_words()}")
                 self.down.add(part.name)
 
     async def kill_one(self) -> None:

@@ -99,6 +99,9 @@ class Part:
     def lines(self) -> list[str]:
         return self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
 
+    def last_words(self) -> str:
+        return "\n".join(self.lines()[-30:])
+
 
 class Api(Part):
     def __init__(self, deployment: "Deployment", name: str, wrapper: Sequence[str] = ()) -> None:
@@ -174,6 +177,9 @@ class Server:
         if self.process is not None:
             self.signal(signal.SIGKILL)
             await asyncio.wait_for(self.process.wait(), 20)
+
+    def last_words(self) -> str:
+        return f"{self.name} was ended by something else"
 
 
 class Deployment:

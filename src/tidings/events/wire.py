@@ -2,8 +2,8 @@
 
 redis-py's own way costs a task and four timers for each command, a connection out of the pool and back, encoding word by word, and a
 reader that wakes a task which then parses: a fifth of what an API process did for an event. redis-py still connects, so that TLS, logins,
-Sentinel and Cluster are its own; then its transport is ours. That rests on one private name of redis-py, whose version the lock files
-hold; `tests/events/test_wire.py` holds the name.
+Sentinel and Cluster are its own; then its transport is ours. That rests on two private names of redis-py, whose version the lock files
+hold; `tests/events/test_wire.py` holds the names.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from redis.exceptions import ResponseError
 
 # What a Cluster says when the stream lies elsewhere; its own client follows, and learns where.
 REDIRECTIONS = ("MOVED ", "ASK ", "TRYAGAIN ", "CLUSTERDOWN ")
+
+CLOSED = "Redis closed the connection"
 
 
 class Wire:
@@ -61,8 +63,9 @@ class Link(asyncio.Protocol):
         self.answers: list[Any] = []
         self.wanted = 0
         self.asking: asyncio.Future[list[Any]] | None = None
-        self.is_lost = False
         self.transport: asyncio.Transport = connection._writer.transport
+        # Ended while it was taken over: nobody would tell us any more, and uvloop raises RuntimeError for a write to what is closed.
+        self.is_lost = connection._reader.at_eof() or self.transport.is_closing()
         self.transport.set_protocol(self)
 
     @property
@@ -70,6 +73,8 @@ class Link(asyncio.Protocol):
         return self.is_lost or bool(self.answers)
 
     async def ask(self, commands: bytes, answers: int, patience_s: float) -> list[Any]:
+        if self.is_lost:
+            raise ConnectionResetError(CLOSED)
         self.wanted = answers
         self.asking = self.loop.create_future()
         patience = self.loop.call_later(patience_s, self.fail, TimeoutError(f"Redis did not answer within {patience_s:g} s"))
@@ -99,7 +104,7 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True
-        self.fail(ConnectionResetError("Redis closed the connection"))
+        self.fail(ConnectionResetError(CLOSED))
 
     def fail(self, error: Exception) -> None:
         if self.asking is not None and not self.asking.done():
