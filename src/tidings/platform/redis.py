@@ -10,8 +10,10 @@ from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
 
-# What a caller must be ready for when Redis is away or answers nonsense; a cluster out of reach is, to redis-py, no RedisError.
-REDIS_AWAY = (RedisError, RedisClusterException, OSError, TimeoutError)
+# What a caller must be ready for when Redis is away or answers nonsense. A cluster out of reach is, to redis-py, no RedisError.
+# RuntimeError is what uvloop raises for a write to a connection that was lost, and redis-py passes on: it ended a sequencer when Redis was
+# killed while it connected.
+REDIS_AWAY = (RedisError, RedisClusterException, OSError, TimeoutError, RuntimeError)
 
 # Published after each commit, with the shard's number, to wake its sequencer.
 WAKE_CHANNEL = "tidings:wake"
