@@ -1,32 +1,14 @@
-"""A real Chromium before a real server with the demo page on. Without a browser the tests fail: .ci/run installs one."""
+"""A real Chromium before a real server with the demo page on."""
 
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
+from chromium import browser
 from demo.demo_page import DemoPage
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 from running import Api, Project, Running, end_somehow
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    program = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    assert program, f"The demo page is tested in a real browser: install one of {', '.join(CHROMIUM)}"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=QUIET)
-        yield browser
-        await browser.close()
+__all__ = ["browser"]
 
 
 @pytest.fixture(scope="package")

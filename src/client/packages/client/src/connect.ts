@@ -1,0 +1,174 @@
+/** A page's connection: its cursor, its listeners, and whether it streams itself or follows a tab that does. */
+
+import { Caller, claimsOf } from "./caller";
+import { Bookmark, reaches } from "./cursor";
+import { CatchUp } from "./catch-up";
+import { type Log, type Sink, Stream } from "./stream";
+import { type Tab, Tabs, canShare } from "./tabs";
+import type { Connection, Events, Message, Options, State, TransportName } from "./types";
+import { within } from "./wait";
+
+const WAYS: readonly TransportName[] = ["fetch", "eventsource", "poll"];
+const HEARD: ReadonlySet<string> = new Set<keyof Events>([
+  "notification",
+  "notification.updated",
+  "notification.retracted",
+  "inbox.counts",
+  "reset",
+]);
+
+/** Open the subscriber's stream. It begins at once, unless `start` is false, and comes back by itself until it is closed. */
+export function connect(options: Options): Connection {
+  const page = new Page(options);
+  if (options.start !== false) page.start();
+  return page;
+}
+
+class Page implements Connection, Tab, Sink {
+  state: State = { name: "connecting", attempt: 0, transport: "fetch" };
+  cursor: string | null;
+  private readonly caller: Caller;
+  private readonly ending: AbortController;
+  private readonly listeners = new Map<string, Set<(data: never) => void>>();
+  private readonly log: Log;
+  private readonly catchUp: CatchUp;
+  private bookmark: Bookmark | undefined;
+  private tabs: Tabs | undefined;
+  private hasBegun = false;
+
+  constructor(private readonly options: Options) {
+    this.caller = new Caller(options.url.replace(/\/+$/, ""), options.token);
+    this.cursor = options.cursor ?? null;
+    this.ending = within(options.signal ?? new AbortController().signal);
+    this.log = logOf(options.debug);
+    this.catchUp = new CatchUp(this.caller, this, this.ending.signal);
+    this.ending.signal.addEventListener("abort", () => this.ended());
+  }
+
+  on<Name extends keyof Events>(name: Name, listener: (data: Events[Name]) => void): () => void {
+    const listeners = this.listeners.get(name) ?? new Set();
+    this.listeners.set(name, listeners.add(listener));
+    return () => listeners.delete(listener);
+  }
+
+  fetch(path: string, init?: RequestInit): Promise<Response> {
+    return this.caller.fetch(path, init);
+  }
+
+  start(cursor?: string | null): void {
+    if (this.hasBegun || this.ending.signal.aborted) return;
+    this.hasBegun = true;
+    this.cursor = cursor ?? this.cursor;
+    void this.run().catch((error: unknown) => this.log("stopped", error));
+  }
+
+  close(): void {
+    this.ending.abort();
+  }
+
+  private async run(): Promise<void> {
+    const name = await this.nameOfSubscriber();
+    if (this.ending.signal.aborted) return;
+    this.bookmark = new Bookmark(`${name}:cursor`);
+    this.cursor ??= this.bookmark.read();
+    addEventListener("pagehide", () => this.bookmark?.flush(), { signal: this.ending.signal });
+    if (this.options.share === false || !canShare()) return this.lead(this.ending.signal);
+    this.tabs = new Tabs(name, this, this.ending.signal);
+    await this.tabs.run();
+  }
+
+  /** Tabs of two people, or of two servers, do not share. */
+  private async nameOfSubscriber(): Promise<string> {
+    const { project, sub } = claimsOf(await this.caller.token().catch(() => ""));
+    return `tidings:${this.caller.url || location.origin}:${project ?? ""}:${sub ?? ""}`;
+  }
+
+  private ended(): void {
+    this.bookmark?.flush();
+    this.state = { name: "closed", why: "closed" };
+    this.emit("state", this.state);
+    this.listeners.clear();
+  }
+
+  get isLeader(): boolean {
+    return this.hasBegun && (this.tabs === undefined || this.tabs.isLeading);
+  }
+
+  // Leading: the stream is ours
+
+  async lead(signal: AbortSignal): Promise<void> {
+    this.tabs?.tellState();
+    const why = await new Stream(this.caller, this.options.transports ?? WAYS, this, this.log).run(signal);
+    if (why !== null) this.setState({ name: "closed", why });
+  }
+
+  take(message: Message): void {
+    const previous = this.cursor;
+    if (this.apply(message)) this.tabs?.tell(message, previous);
+  }
+
+  startOver(reason: string): void {
+    this.cursor = null;
+    this.take({ type: "reset", data: { reason, cursor: null }, id: null });
+  }
+
+  setState(state: State): void {
+    this.state = state;
+    this.log(state.name, state);
+    this.emit("state", state);
+  }
+
+  /** The state of our own stream. */
+  stateOfStream(state: State): void {
+    this.setState(state);
+    this.tabs?.tellState();
+  }
+
+  // Following: another tab streams
+
+  follow(message: Message, previous: string | null): void {
+    if (this.cursor === null || reaches(this.cursor, previous) || message.type === "reset") this.apply(message);
+    else this.catchUp.to(message.id ?? previous);
+  }
+
+  followState(state: State, cursor: string | null): void {
+    this.setState(state);
+    if (this.cursor === null) this.moveTo(cursor);
+    else if (!reaches(this.cursor, cursor)) this.catchUp.to(cursor);
+  }
+
+  // Both
+
+  /** Hand it out, if it is news. */
+  apply(message: Message): boolean {
+    const { type, data } = message;
+    // Counts carry no place of their own: over EventSource and polls they come with a neighbour's.
+    const id = type === "inbox.counts" ? null : message.id;
+    if (id !== null && type !== "reset" && this.cursor !== null && reaches(this.cursor, id)) return false;
+    if (id !== null) this.moveTo(id);
+    this.log(type, message);
+    if (HEARD.has(type)) this.emit(type as keyof Events, data as never);
+    return true;
+  }
+
+  private moveTo(cursor: string | null): void {
+    this.cursor = cursor;
+    this.bookmark?.write(cursor);
+  }
+
+  private emit<Name extends keyof Events>(name: Name, data: Events[Name]): void {
+    for (const listener of [...(this.listeners.get(name) ?? [])] as ((data: Events[Name]) => void)[]) {
+      try {
+        listener(data);
+      } catch (error) {
+        // A listener that fails must not cost the others the event, nor us the stream.
+        reportError(error);
+      }
+    }
+  }
+}
+
+function logOf(debug: Options["debug"]): Log {
+  if (typeof debug === "function") return debug;
+  return debug ? (line, detail) => console.debug(`tidings: ${line}`, detail) : () => undefined;
+}

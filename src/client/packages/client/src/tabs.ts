@@ -1,0 +1,103 @@
+/**
+ * One connection for all tabs of a browser: HTTP/1.1 allows six to a server, for all tabs together.
+ *
+ * The tab that holds the Web Lock leads: it streams, and tells the others over a BroadcastChannel. When it goes, however it goes, the
+ * browser gives the lock to the next. Each message says where the stream stood before it, so a tab that missed one sees the gap, and asks
+ * the server for what lies between by a poll that does not wait: nothing depends on the leader's memory.
+ *
+ * A leader that was frozen in the background keeps its lock. A tab that is looked at and gets no answer from it takes the lock away.
+ */
+
+import type { Message, State } from "./types";
+import { within } from "./wait";
+
+const ANSWERS_WITHIN_MS = 800;
+
+/** previous: the leader's cursor before the message. */
+type Said = { kind: "message"; message: Message; previous: string | null } | { kind: "state"; state: State; cursor: string | null } | { kind: "ask" };
+
+export interface Tab {
+  readonly state: State;
+  readonly cursor: string | null;
+  /** Stream until the signal aborts. */
+  lead(signal: AbortSignal): Promise<void>;
+  /** What the leader says. */
+  follow(message: Message, previous: string | null): void;
+  followState(state: State, cursor: string | null): void;
+}
+
+export const canShare = (): boolean => typeof BroadcastChannel !== "undefined" && typeof navigator.locks?.request === "function";
+
+export class Tabs {
+  private readonly channel: BroadcastChannel;
+  isLeading = false;
+  private answered = false;
+
+  constructor(
+    private readonly name: string,
+    private readonly tab: Tab,
+    private readonly signal: AbortSignal,
+  ) {
+    this.channel = new BroadcastChannel(name);
+    this.channel.onmessage = ({ data }) => this.hear(data as Said);
+    document.addEventListener("visibilitychange", () => document.hidden || this.look(), { signal });
+    signal.addEventListener("abort", () => this.channel.close());
+  }
+
+  /** Ends with the signal, or when leading ended by itself. */
+  async run(): Promise<void> {
+    this.look();
+    while (!this.signal.aborted) {
+      const isOver = await this.queue({ signal: this.signal }).catch(() => false);
+      if (isOver) return;
+    }
+  }
+
+  tell(message: Message, previous: string | null): void {
+    this.say({ kind: "message", message, previous });
+  }
+
+  tellState(): void {
+    this.say({ kind: "state", state: this.tab.state, cursor: this.tab.cursor });
+  }
+
+  private say(said: Said): void {
+    if (!this.signal.aborted) this.channel.postMessage(said);
+  }
+
+  private hear(said: Said): void {
+    if (said.kind === "ask") {
+      if (this.isLeading) this.tellState();
+      return;
+    }
+    this.answered = true;
+    // When the lock was taken from one, two lead for a moment: each hears its own stream.
+    if (this.isLeading) return;
+    if (said.kind === "message") this.tab.follow(said.message, said.previous);
+    else this.tab.followState(said.state, said.cursor);
+  }
+
+  /** Wait for the lock, and lead while it is ours. True when leading ended by itself; rejects when the lock was taken away. */
+  private async queue(options: LockOptions): Promise<boolean> {
+    const leading = within(this.signal);
+    try {
+      return await navigator.locks.request(this.name, options, async (): Promise<boolean> => {
+        this.isLeading = true;
+        await this.tab.lead(leading.signal);
+        return !this.signal.aborted;
+      });
+    } finally {
+      this.isLeading = false;
+      leading.abort();
+    }
+  }
+
+  /** Is anybody leading? */
+  private look(): void {
+    this.answered = this.isLeading;
+    this.say({ kind: "ask" });
+    setTimeout(() => {
+      if (!this.answered && !this.isLeading && !document.hidden && !this.signal.aborted) void this.queue({ steal: true }).catch(() => false);
+    }, ANSWERS_WITHIN_MS);
+  }
+}

@@ -1,0 +1,31 @@
+/** Long polling: slower and dearer, and nothing on the way can hold it back, because each answer ends. */
+
+import type { Message } from "../types";
+import { type Attempt, type Transport, withCursor } from "./transport";
+
+const WAIT_S = 25;
+
+export interface Polled {
+  events: { id: string; event: string; data: unknown }[];
+  cursor: string;
+}
+
+export const overPoll: Transport = async (attempt) => {
+  for (;;) {
+    const { events, cursor } = await polled(attempt, WAIT_S);
+    attempt.heard();
+    for (const event of events) attempt.message(messageOf(event));
+    // Past events that are somebody else's.
+    attempt.message({ type: "moved", data: null, id: cursor });
+  }
+};
+
+/** The first, without a cursor, answers at once with where things stand. */
+export async function polled({ caller, cursor, signal }: Pick<Attempt, "caller" | "cursor" | "signal">, waitS: number): Promise<Polled> {
+  const response = await caller.fetch(withCursor(`/v1/stream/poll?wait=${waitS}`, cursor), { signal });
+  return (await response.json()) as Polled;
+}
+
+export function messageOf({ id, event, data }: Polled["events"][number]): Message {
+  return { type: event, data, id };
+}

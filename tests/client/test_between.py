@@ -1,0 +1,107 @@
+"""What stands between a browser and Tidings: a proxy that holds streams back, and one that dies."""
+
+import asyncio
+import os
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from client.conftest import NewTab
+from client.tab import Tab
+from proxies.proxy import OF_NGINX, binary
+from running import Api, Project, Running, until
+
+from tidings.platform.embedded.memory import free_port
+
+# As nginx is without a word of configuration, and deaf to the header with which Tidings asks for less.
+BUFFERING = "proxy_buffering on; proxy_buffers 8 64k; proxy_buffer_size 64k; proxy_ignore_headers X-Accel-Buffering;"
+
+CONFIGURATION = """
+worker_processes 1;
+events {{}}
+{http}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://127.0.0.1:{upstream};
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            {more}
+        }}
+    }}
+}}
+"""
+
+
+class Nginx:
+    def __init__(self, folder: Path, api: Api, more: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.folder = folder
+        self.process: Process | None = None
+        http = OF_NGINX.replace("FOLDER", str(folder))
+        (folder / "nginx.conf").write_text(CONFIGURATION.format(http=http, port=self.port, upstream=api.port, more=more))
+
+    async def start(self) -> None:
+        user = "user root; " if os.geteuid() == 0 else ""
+        settings = f"{user}daemon off; pid {self.folder}/nginx.pid;"
+        self.process = await asyncio.create_subprocess_exec(
+            *(binary("nginx"), "-p", str(self.folder), "-e", "stderr", "-c", str(self.folder / "nginx.conf"), "-g", settings),
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+            start_new_session=True,
+        )
+        await until(self.answers, 10)
+
+    async def answers(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    async def kill(self) -> None:
+        """With its workers, which hold the connections."""
+        if self.process is not None and self.process.returncode is None:
+            os.killpg(self.process.pid, 9)
+            await self.process.wait()
+
+
+@pytest.fixture
+async def nginx(request: pytest.FixtureRequest, tmp_path: Path, tidings: Running) -> AsyncIterator[Nginx]:
+    if not binary("nginx"):
+        pytest.skip("nginx is not installed (.ci/system-packages brings it where it may)")
+    nginx = Nginx(tmp_path, tidings.api, request.param)
+    await nginx.start()
+    yield nginx
+    await nginx.kill()
+
+
+@pytest.mark.parametrize("nginx", [BUFFERING], indirect=True, ids=["buffering"])
+async def test_behind_a_proxy_that_holds_streams_back_long_polling_takes_over(nginx: Nginx, new: NewTab, project: Project) -> None:
+    tab = await new(base_url=nginx.url)
+    await tab.connect()
+    assert (await tab.live(within=40))["transport"] == "poll"
+    for title in ("one", "two", "three"):
+        await project.publish(title, ["alice"])
+    await tab.has_heard("one", "two", "three")
+
+
+@pytest.mark.parametrize("nginx", ["proxy_buffering off;"], indirect=True, ids=["passing"])
+async def test_a_proxy_that_is_killed_costs_nothing(nginx: Nginx, new: NewTab, project: Project) -> None:
+    tab = await new(base_url=nginx.url)
+    await tab.connected()
+    await project.publish("before", ["alice"])
+    await tab.has_heard("before")
+    await nginx.kill()
+    await project.publish("while it is down", ["alice"])
+    await until(lambda: is_waiting(tab), 10)
+    await nginx.start()
+    await tab.has_heard("before", "while it is down", within=40)
+    assert (await tab.live())["transport"] == "fetch"
+
+
+async def is_waiting(tab: Tab) -> bool:
+    return (await tab.state())["name"] == "waiting"

@@ -1,0 +1,107 @@
+"""A tab gets every event once and in order, whatever happens to the network, the server and its token."""
+
+import asyncio
+
+import pytest
+from client.conftest import NewTab
+from running import Project, Running, until
+
+WAYS = ["fetch", "eventsource", "poll"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_events_arrive_by_each_way(new: NewTab, project: Project, way: str) -> None:
+    tab = await (await new()).connected(transports=[way])
+    for title in ("one", "two", "three"):
+        await project.publish(title, ["alice"])
+    await tab.has_heard("one", "two", "three")
+    assert (await tab.state())["transport"] == way
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_tab_that_was_offline_gets_what_it_missed(new: NewTab, project: Project, way: str) -> None:
+    tab = await (await new()).connected(transports=[way])
+    await project.publish("before", ["alice"])
+    await tab.has_heard("before")
+    await tab.offline(True)
+
+    async def is_off() -> bool:
+        return (await tab.state())["name"] == "offline"
+
+    await until(is_off, 15)
+    await project.publish("meanwhile", ["alice"])
+    await tab.offline(False)
+    await tab.live()
+    await project.publish("after", ["alice"])
+    await tab.has_heard("before", "meanwhile", "after")
+
+
+async def test_a_cursor_is_good_for_every_way(new: NewTab, project: Project) -> None:
+    """Exact resume across all three: the next one goes on where the one before stood."""
+    tab = await (await new()).connected(transports=["fetch"], share=False)
+    titles = ["first"]
+    await project.publish("first", ["alice"])
+    await tab.has_heard("first")
+    for way in ("poll", "eventsource", "fetch", "poll"):
+        await tab.page.evaluate("window.before = connection.cursor; connection.close()")
+        titles.append(f"between, for {way}")
+        await project.publish(titles[-1], ["alice"])
+        cursor = await tab.page.evaluate("before")
+        await tab.connected(transports=[way], share=False, cursor=cursor)
+        titles.append(f"live by {way}")
+        await project.publish(titles[-1], ["alice"])
+        await tab.has_heard(*titles)
+
+
+async def test_a_server_that_restarts_costs_nothing(new: NewTab, project: Project, tidings: Running) -> None:
+    tab = await (await new()).connected()
+    await project.publish("before", ["alice"])
+    await tab.has_heard("before")
+    await tidings.api.restart()
+    await tidings.api.ready()
+    await project.publish("after", ["alice"])
+    await tab.has_heard("before", "after", within=30)
+    assert (await tab.state())["transport"] == "fetch"
+
+
+async def test_a_server_that_is_killed_costs_nothing(new: NewTab, project: Project, tidings: Running) -> None:
+    tab = await (await new()).connected()
+    await project.publish("before", ["alice"])
+    await tab.has_heard("before")
+    await tidings.api.kill()
+    await tidings.api.start()
+    await tidings.api.ready()
+    await project.publish("after", ["alice"])
+    await tab.has_heard("before", "after", within=30)
+
+
+async def test_a_stream_outlives_its_token_without_an_end(new: NewTab, project: Project) -> None:
+    """Tokens of three seconds: it is renewed before each expires, and so never ends."""
+    tab = await (await new(ttl=3)).connected()
+    titles = []
+    for number in range(5):
+        titles.append(f"number {number}")
+        await project.publish(titles[-1], ["alice"])
+        await tab.has_heard(*titles)
+        await asyncio.sleep(1.5)  # half a token's life: time itself is what is tested
+    assert (await tab.states()).count("live") == 1
+
+
+async def test_a_revoked_token_is_replaced_and_nothing_is_missed(new: NewTab, project: Project) -> None:
+    tab = await (await new()).connected()
+    await project.publish("before", ["alice"])
+    await tab.has_heard("before")
+    await project.call("POST", "/v1/subscribers/alice/tokens/revoke")
+    await project.publish("after", ["alice"])
+    await tab.has_heard("before", "after")
+
+
+async def test_the_only_token_that_is_refused_closes_the_connection_and_says_why(new: NewTab, project: Project) -> None:
+    tab = await new()
+    await tab.connect(token="nonsense")  # noqa: S106
+
+    async def is_closed() -> bool:
+        return (await tab.state())["name"] == "closed"
+
+    await until(is_closed, 10)
+    assert "token" in (await tab.state())["why"].lower()

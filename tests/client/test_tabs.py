@@ -1,0 +1,135 @@
+"""All tabs of a browser share one connection, and none misses what the others get."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+from client.conftest import NewTab
+from client.tab import Tab
+from running import Project, Running, until
+
+OPEN = "tidings_streams "
+
+
+async def open_streams(base_url: str) -> float:
+    async with aiohttp.ClientSession() as session, session.get(f"{base_url}/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(OPEN))
+
+
+async def leader_of(tabs: list[Tab]) -> Tab:
+    leading = [tab for tab in tabs if await tab.page.evaluate("connection.isLeader")]
+    assert len(leading) == 1, len(leading)
+    return leading[0]
+
+
+async def eight(new: NewTab) -> list[Tab]:
+    tabs = [await new() for _ in range(8)]
+    await asyncio.gather(*(tab.connected() for tab in tabs))
+    return tabs
+
+
+async def test_eight_tabs_hold_one_stream_and_get_every_event(new: NewTab, project: Project, tidings: Running) -> None:
+    before = await open_streams(project.base_url)
+    tabs = await eight(new)
+    for title in ("one", "two", "three"):
+        await project.publish(title, ["alice"])
+    for tab in tabs:
+        await tab.has_heard("one", "two", "three")
+    assert await open_streams(project.base_url) == before + 1
+
+
+async def test_when_the_leader_is_closed_another_tab_goes_on_and_nothing_is_missed(new: NewTab, project: Project) -> None:
+    tabs = await eight(new)
+    titles = []
+    for number in range(4):
+        titles.append(f"before closing {number}")
+        await project.publish(titles[-1], ["alice"])
+        leader = await leader_of(tabs)
+        tabs.remove(leader)
+        await asyncio.gather(leader.close(), project.publish(f"while closing {number}", ["alice"]))
+        titles.append(f"while closing {number}")
+        await until(lambda: has_leader(tabs), 5, "another tab leads")
+    for tab in tabs:
+        await tab.has_heard(*titles)
+
+
+async def has_leader(tabs: list[Tab]) -> bool:
+    return any([await tab.page.evaluate("connection.isLeader") for tab in tabs])
+
+
+async def test_a_tab_that_comes_later_with_an_older_cursor_gets_what_lies_between(new: NewTab, project: Project) -> None:
+    """As one that read its inbox on a process that is behind: the leader is further already."""
+    first = await (await new()).connected()
+    cursor = await first.cursor()
+    await project.publish("one", ["alice"])
+    await project.publish("two", ["alice"])
+    await first.has_heard("one", "two")
+    second = await (await new()).connected(cursor=cursor)
+    await second.has_heard("one", "two")
+    await project.publish("three", ["alice"])
+    await first.has_heard("one", "two", "three")
+    await second.has_heard("one", "two", "three")
+
+
+async def test_a_tab_that_missed_what_the_leader_said_sees_the_gap_and_asks(new: NewTab, project: Project) -> None:
+    first = await (await new()).connected()
+    second = await (await new()).connected()
+    await project.publish("one", ["alice"])
+    await second.has_heard("one")
+    await second.page.evaluate("window.isDeaf = true")
+    await project.publish("two", ["alice"])
+    await first.has_heard("one", "two")
+    await second.page.evaluate("window.isDeaf = false")
+    await project.publish("three", ["alice"])
+    await second.has_heard("one", "two", "three")
+
+
+def frozen(tab: Tab, seconds: float) -> asyncio.Task[Any]:
+    """Its page does nothing for so long, as one that the browser has put to sleep."""
+    return asyncio.create_task(tab.page.evaluate("(ms) => { for (const end = Date.now() + ms; Date.now() < end; ); }", 1000 * seconds))
+
+
+async def test_a_frozen_leader_loses_the_lead_to_a_tab_that_is_looked_at(new: NewTab, project: Project) -> None:
+    first = await (await new()).connected()
+    second = await (await new()).connected()
+    asleep = frozen(first, 8)
+    await second.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await until(lambda: has_leader([second]), 8, "the second tab leads")
+    await project.publish("while frozen", ["alice"])
+    await second.has_heard("while frozen")
+    await asleep
+    await project.publish("thawed", ["alice"])
+    await first.has_heard("while frozen", "thawed")
+    assert await leader_of([first, second]) is second
+
+
+async def test_a_tab_that_slept_through_a_thousand_events_gets_them_all(new: NewTab, project: Project) -> None:
+    tab = await (await new()).connected()
+    asleep = frozen(tab, 5)
+    titles = [f"number {number}" for number in range(1000)]
+    for start in range(0, 1000, 100):
+        batch: list[dict[str, Any]] = [{"to": ["alice"], "title": title} for title in titles[start : start + 100]]
+        await project.call("POST", "/v1/notifications/batch", {"notifications": batch})
+    assert not asleep.done()
+    await asleep
+    await tab.has_heard(*titles, within=30)
+
+
+async def test_tabs_of_two_people_do_not_share(new: NewTab, project: Project) -> None:
+    alice, bob = await (await new("alice")).connected(), await (await new("bob")).connected()
+    await project.publish("for alice", ["alice"])
+    await project.publish("for bob", ["bob"])
+    await alice.has_heard("for alice")
+    await bob.has_heard("for bob")
+
+
+async def test_a_page_that_comes_back_goes_on_where_this_browser_was(new: NewTab, project: Project) -> None:
+    tab = await (await new()).connected()
+    await project.publish("one", ["alice"])
+    await tab.has_heard("one")
+    await tab.page.goto("about:blank")
+    await project.publish("while away", ["alice"])
+    await tab.load()
+    await tab.connected()
+    await tab.has_heard("while away")
