@@ -1,5 +1,5 @@
 # Tidings: `make run` starts everything on this machine, `make test` tests it, `make check` reads the code.
-# Needs Python 3.11 or later with its venv module, and nothing else.
+# Needs Python 3.11 or later with its venv module, and nothing else: where Node 20.19 or later is missing, .ci/node brings it.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -10,15 +10,24 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help setup run test check fmt lock bench bench-long clean
+CLIENT := src/client
+NPM := PATH="$$(.ci/node $(VENV)):$$PATH"; cd $(CLIENT); npm
+BROWSER := src/tidings/browser/files/manifest.json
+# With the folders: one whose file was deleted is newer.
+CLIENT_SOURCES := $(shell find $(CLIENT)/build $(CLIENT)/packages/*/src 2>/dev/null) \
+	$(wildcard $(CLIENT)/*.json $(CLIENT)/packages/*/*.json)
+
+.PHONY: help setup browser run test check fmt lock bench bench-long clean
+# Node may be installed into the environment, which must be whole by then.
+.NOTPARALLEL:
 
 help:
 	@echo "make run     install, start PostgreSQL, Valkey and Tidings on this machine; Ctrl-C stops all"
 	@echo "make test    install, run every test on servers of their own (PYTEST_ARGS='-k stream' narrows it)"
-	@echo "make check   ruff, mypy --strict, direction of imports"
+	@echo "make check   ruff, mypy --strict, direction of imports; the browser's types and sizes"
 	@echo "make fmt     format and fix what can be fixed"
 	@echo "make bench   how fast it is, beside its peers, in 10 minutes (BENCH_ARGS='fanout --rounds 5'); make bench-long takes longer"
-	@echo "make setup   install for development        make lock    renew the locks"
+	@echo "make setup   install for development        make lock    renew the locks        make browser   build the browser's files"
 	@echo "make clean   remove what make made, except the state of make run (.state)"
 
 # The environment. `make run` needs the smaller lock only; a development environment holds that too.
@@ -35,14 +44,28 @@ $(VENV)/.develops: $(VENV)/.made requirements-dev.lock pyproject.toml
 
 setup: $(VENV)/.develops
 
-run: $(VENV)/.runs
+# What the API serves at /client, and the npm packages. npm leaves its hidden lock when all is installed.
+$(CLIENT)/node_modules/.package-lock.json: $(CLIENT)/package-lock.json | $(VENV)/.runs
+	@echo "Installing ($<) …"
+	@$(NPM) ci --ignore-scripts --no-progress --loglevel=error >/dev/null
+	@touch $@
+
+$(BROWSER): $(CLIENT)/node_modules/.package-lock.json $(CLIENT_SOURCES)
+	@echo "Building the browser's files …"
+	@$(NPM) run --silent build
+
+browser: $(BROWSER)
+
+run: $(VENV)/.runs $(BROWSER)
 	@exec $(BIN)/tidings run
 
-test: setup
+test: setup $(BROWSER)
+	@$(NPM) test --silent
 	@.ci/system-packages
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: setup
+check: setup $(BROWSER)
+	@$(NPM) run --silent check
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
@@ -64,5 +87,6 @@ lock: setup
 	@.ci/lock $(BIN)/uv
 
 clean:
+	@rm -rf $(CLIENT)/node_modules $(CLIENT)/packages/*/dist $(CLIENT)/packages/*/*.tsbuildinfo $(dir $(BROWSER))
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

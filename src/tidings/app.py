@@ -17,6 +17,8 @@ from tidings.access.cache import AccessCache
 from tidings.access.guards import dependencies as access_dependencies
 from tidings.access.guards import refuse_credentials_in_url
 from tidings.access.idempotency import once_key
+from tidings.browser.routes import open_to_every_site
+from tidings.browser.routes import router as browser_router
 from tidings.demo.routes import router as demo_router
 from tidings.errors import UnsupportedMediaType
 from tidings.events.wake import Waker
@@ -105,6 +107,7 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
         inbox_routes.router,
         recipient_routes.router,
         access_routes.router,
+        browser_router,
         demo_router,
         reference.router,
     ]
@@ -114,6 +117,7 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
         exception_handlers=HANDLERS,
         before_request=check_request,
         after_request=count_answer,
+        before_send=[open_to_every_site],
         cors_config=cors_of(process.settings),
         openapi_config=openapi_config(process.settings),
         request_max_body_size=MOST_BODY_BYTES,
@@ -181,7 +185,8 @@ def cors_of(settings: Settings) -> CORSConfig:
         allow_origins=list(settings.cors_origins),
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "If-None-Match", "Cache-Control"],
-        expose_headers=["ETag", "Retry-After", "Idempotency-Replayed"],
+        # The last three are for the doctor: clocks, caches and compressors on the way.
+        expose_headers=["ETag", "Retry-After", "Idempotency-Replayed", "Date", "Age", "Content-Encoding"],
         allow_credentials="*" not in settings.cors_origins,
         max_age=86400,
     )

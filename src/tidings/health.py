@@ -4,10 +4,12 @@ Degraded is not down: without Redis everything accepted is still kept and still 
 """
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
 from litestar import Response, Router, get
+from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -16,6 +18,8 @@ from tidings.stream.edge import StreamEdge
 
 State = Literal["ok", "degraded", "draining", "down"]
 TIMEOUT_S = 2.0
+# Pages of every origin may see when and over which protocol this was answered, as the doctor does: it is nobody's secret.
+TIMED = ResponseHeader(name="Timing-Allow-Origin", value="*", description="For browsers: timings and the protocol are no secret.")
 
 
 class Check(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -23,11 +27,28 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str | None = None
 
 
+class StreamsHeld(msgspec.Struct, frozen=True):
+    """open: in this process.   processes: of the API, this one among them; null while Redis, which counts them, is away.
+
+    drain_s: over how long at most its streams are sent away when it stops.   readiness_delay_s: for how long it says so before.
+    """
+
+    open: int
+    processes: int | None
+    drain_s: float
+    readiness_delay_s: float
+
+
 class Health(msgspec.Struct, frozen=True):
-    """status: the worst that matters. A degraded process serves; a draining one or one without PostgreSQL should get no requests."""
+    """status: the worst that matters. A degraded process serves; a draining one or one without PostgreSQL should get no requests.
+
+    time: by the clock of this process. A proxy puts its own into `Date`.
+    """
 
     status: State
     checks: dict[str, Check]
+    time: datetime
+    streams: StreamsHeld
 
 
 @get("/health/live", operation_id="Live")
@@ -41,7 +62,8 @@ async def ready(database: NamedDependency[Database], edge: NamedDependency[Strea
     """Whether to send requests here, with the state of each thing it depends on. 503 while draining or without PostgreSQL."""
     checks = {"redis": redis_check(edge)} | await postgres_checks(database)
     status = overall(checks, edge.is_draining)
-    return Response(Health(status, checks), status_code=503 if status in ("draining", "down") else 200)
+    health = Health(status, checks, datetime.now(UTC), await streams_held(edge))
+    return Response(health, status_code=503 if status in ("draining", "down") else 200)
 
 
 def overall(checks: dict[str, Check], is_draining: bool) -> State:
@@ -50,6 +72,12 @@ def overall(checks: dict[str, Check], is_draining: bool) -> State:
     if checks["postgresql"].status == "down":
         return "down"
     return "ok" if all(check.status == "ok" for check in checks.values()) else "degraded"
+
+
+async def streams_held(edge: StreamEdge) -> StreamsHeld:
+    """Costs one O(1) command of Redis; what is open is a count that is kept anyway."""
+    settings = edge.settings
+    return StreamsHeld(edge.hub.wheel.count, await edge.admission.processes(), settings.drain_s, settings.readiness_delay_s)
 
 
 def redis_check(edge: StreamEdge) -> Check:
@@ -80,4 +108,4 @@ async def metrics() -> Response[bytes]:
 
 
 routes: list[Any] = [live, ready, metrics]
-router = Router(path="/", route_handlers=routes, tags=["Health"], security=[{}])
+router = Router(path="/", route_handlers=routes, tags=["Health"], security=[{}], response_headers=[TIMED])

@@ -1,6 +1,7 @@
 """A tab of a real browser with the client in it, in the hands of a test."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,10 +91,8 @@ class Tab:
         async def has() -> bool:
             return len(await self.titles()) >= len(wanted)
 
-        try:
+        with contextlib.suppress(AssertionError):
             await until(has, within)
-        except AssertionError:
-            pass
         assert await self.titles() == wanted, (await self.state(), self.said[-20:])
 
     async def offline(self, is_offline: bool) -> None:
@@ -109,7 +108,6 @@ async def new_tab(context: BrowserContext, base_url: str, mint: Mint) -> Tab:
     page.on("console", lambda message: tab.said.append(message.text))
     page.on("pageerror", lambda error: tab.said.append(f"error {error}"))
     await page.route("**/tab", lambda route: asyncio.ensure_future(route.fulfill(body=PAGE, content_type="text/html")))
-    await page.route("**/client/client.js", lambda route: asyncio.ensure_future(route.fulfill(path="/tmp/cb/m.js", content_type="text/javascript")))  # DEV
     await page.expose_function("freshToken", mint)
     await tab.load()
     return tab

@@ -98,10 +98,39 @@ async def test_a_revoked_token_is_replaced_and_nothing_is_missed(new: NewTab, pr
 
 async def test_the_only_token_that_is_refused_closes_the_connection_and_says_why(new: NewTab, project: Project) -> None:
     tab = await new()
-    await tab.connect(token="nonsense")  # noqa: S106
+    await tab.connect(token="nonsense")
 
     async def is_closed() -> bool:
         return (await tab.state())["name"] == "closed"
 
     await until(is_closed, 10)
     assert "token" in (await tab.state())["why"].lower()
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_page_of_another_origin_is_served_too(new: NewTab, project: Project, way: str) -> None:
+    page_at = project.base_url.replace("127.0.0.1", "localhost")
+    tab = await (await new(base_url=page_at)).connected(url=project.base_url, transports=[way])
+    await project.publish("across", ["alice"])
+    await tab.has_heard("across")
+
+
+async def test_a_listener_that_fails_costs_the_others_nothing(new: NewTab, project: Project) -> None:
+    tab = await new()
+    await tab.connect(transports=["fetch"])
+    await tab.page.evaluate("connection.on('notification', () => { throw new Error('of the page') })")
+    await tab.live()
+    for title in ("one", "two"):
+        await project.publish(title, ["alice"])
+    await tab.has_heard("one", "two")
+
+
+async def test_a_connection_that_was_closed_hears_no_more_and_frees_its_stream(new: NewTab, project: Project) -> None:
+    tab = await (await new()).connected()
+    await project.publish("one", ["alice"])
+    await tab.has_heard("one")
+    await tab.page.evaluate("connection.close()")
+    assert (await tab.state())["name"] == "closed"
+    await project.publish("two", ["alice"])
+    await tab.connected()
+    await tab.has_heard("one", "two")

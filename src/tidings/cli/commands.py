@@ -21,6 +21,7 @@ COMMANDS = {
     "send": "Send a notification.",
     "tail": "Follow the event log.",
     "status": "Show health and lag.",
+    "doctor": "Say what stands between browsers and Tidings.",
     "keys": "Create, list, rotate and revoke API keys.",
     "projects": "Create and list projects.",
     "projections": "Rebuild what is derived from the event log.",

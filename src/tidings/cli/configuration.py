@@ -11,13 +11,14 @@ from tidings.platform.embedded.postgres import database_url
 from tidings.platform.embedded.valkey import redis_url
 from tidings.settings import Settings, load_settings
 
-# Read by `send` and `tail` themselves: no setting of Tidings.
+# Read by `send` and `tail`, and by `doctor`, themselves: no settings of Tidings.
 API_KEY = "TIDINGS_API_KEY"
+TOKEN = "TIDINGS_TOKEN"  # noqa: S105, the name of a variable
 
 
 def settings_from_environment() -> Settings:
     """Raises Misconfigured."""
-    settings = load_settings({name: value for name, value in os.environ.items() if name != API_KEY})
+    settings = load_settings({name: value for name, value in os.environ.items() if name not in (API_KEY, TOKEN)})
     return msgspec.structs.replace(settings, state_dir=settings.state_dir.absolute())
 
 

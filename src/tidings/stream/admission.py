@@ -128,6 +128,16 @@ class Admission:
         self.released[f"s:{subscriber}"] += 1
         self.released[f"p:{project}"] += 1
 
+    async def processes(self) -> int | None:
+        """How many hold a lease, this one among them; one that was killed for 35 s more. None while Redis is away."""
+        if self.away:
+            return None
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return int(await self.redis.zcard(LIVE))
+        except REDIS_AWAY:
+            return None
+
     # The queue: asks, releases and renewals one after the other
 
     async def ask(self, asks: list[Ask]) -> Mapping[Ask, int | Exception]:

@@ -1,6 +1,6 @@
 /** What a tab missed while another one streamed: asked of the server by polls that do not wait, and so count as no stream. */
 
-import type { Caller } from "./caller";
+import { type Caller, Refused } from "./caller";
 import { isOfEpoch, reaches } from "./cursor";
 import { messageOf, polled } from "./transports/poll";
 import type { Message } from "./types";
@@ -8,13 +8,19 @@ import { backOff, pause } from "./wait";
 
 const AGAIN_MS = 250;
 
+interface Page {
+  readonly cursor: string | null;
+  apply(message: Message): boolean;
+  startOver(reason: string): void;
+}
+
 export class CatchUp {
   private target: string | null = null;
   private isRunning = false;
 
   constructor(
     private readonly caller: Caller,
-    private readonly page: { readonly cursor: string | null; apply(message: Message): boolean },
+    private readonly page: Page,
     private readonly signal: AbortSignal,
   ) {}
 
@@ -39,7 +45,8 @@ export class CatchUp {
         if (this.target !== null && !isOfEpoch(this.target, cursor)) return;
         // Another process answered, which is a moment behind the leader's.
         if (!reaches(this.page.cursor, this.target)) await pause(AGAIN_MS, this.signal);
-      } catch {
+      } catch (error) {
+        if (error instanceof Refused && (error.status === 400 || error.status === 410)) return this.page.startOver(error.message);
         failures += 1;
         await pause(AGAIN_MS + backOff(failures, 1000), this.signal);
       }

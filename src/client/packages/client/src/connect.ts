@@ -6,7 +6,7 @@ import { CatchUp } from "./catch-up";
 import { type Log, type Sink, Stream } from "./stream";
 import { type Tab, Tabs, canShare } from "./tabs";
 import type { Connection, Events, Message, Options, State, TransportName } from "./types";
-import { within } from "./wait";
+import { backOff, pause, reasonOf, within } from "./wait";
 
 const WAYS: readonly TransportName[] = ["fetch", "eventsource", "poll"];
 const HEARD: ReadonlySet<string> = new Set<keyof Events>([
@@ -77,10 +77,20 @@ class Page implements Connection, Tab, Sink {
     await this.tabs.run();
   }
 
-  /** Tabs of two people, or of two servers, do not share. */
+  /** Tabs of two people, or of two servers, do not share. Waits until there is a token to tell whose this is. */
   private async nameOfSubscriber(): Promise<string> {
-    const { project, sub } = claimsOf(await this.caller.token().catch(() => ""));
-    return `tidings:${this.caller.url || location.origin}:${project ?? ""}:${sub ?? ""}`;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const token = await this.caller.token();
+        const { project, sub } = claimsOf(token);
+        return `tidings:${this.caller.url || location.origin}:${project ?? ""}:${sub ?? token.slice(-16)}`;
+      } catch (error) {
+        const wait = Math.round(backOff(attempt, 1000));
+        this.setState({ name: "waiting", until: Date.now() + wait, why: reasonOf(error) });
+        await pause(wait, this.ending.signal);
+        if (this.ending.signal.aborted) throw error;
+      }
+    }
   }
 
   private ended(): void {
@@ -108,7 +118,6 @@ class Page implements Connection, Tab, Sink {
   }
 
   startOver(reason: string): void {
-    this.cursor = null;
     this.take({ type: "reset", data: { reason, cursor: null }, id: null });
   }
 
@@ -145,7 +154,7 @@ class Page implements Connection, Tab, Sink {
     // Counts carry no place of their own: over EventSource and polls they come with a neighbour's.
     const id = type === "inbox.counts" ? null : message.id;
     if (id !== null && type !== "reset" && this.cursor !== null && reaches(this.cursor, id)) return false;
-    if (id !== null) this.moveTo(id);
+    if (id !== null || type === "reset") this.moveTo(id);
     this.log(type, message);
     if (HEARD.has(type)) this.emit(type as keyof Events, data as never);
     return true;

@@ -44,7 +44,8 @@ export class Bookmark {
   flush(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    if (this.latest === null) return;
+    // Another tab may be further.
+    if (this.latest === null || reaches(this.read(), this.latest)) return;
     try {
       localStorage.setItem(this.key, this.latest);
     } catch {

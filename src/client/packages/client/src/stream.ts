@@ -6,7 +6,7 @@ import { polled } from "./transports/poll";
 import { Unsupported } from "./transports/transport";
 import type { Message, State, TransportName } from "./types";
 import { Visit } from "./visit";
-import { backOff, pause, within } from "./wait";
+import { backOff, pause, reasonOf, within } from "./wait";
 import { Ways } from "./ways";
 
 const ANSWERS_WITHIN_MS = 3_000;
@@ -132,8 +132,4 @@ export class Stream {
     this.ways.live();
     this.sink.stateOfStream({ name: "live", transport, since: Date.now() });
   }
-}
-
-function reasonOf(why: unknown): string {
-  return why instanceof Error ? why.message : String(why);
 }

@@ -92,12 +92,18 @@ export class Tabs {
     }
   }
 
+  /** Also from a leader that waits to come back: timers of tabs in the background run once a minute. */
+  private shouldTake(): boolean {
+    const isLed = this.isLeading || (this.answered && this.tab.state.name !== "waiting");
+    return !isLed && !document.hidden && !this.signal.aborted;
+  }
+
   /** Is anybody leading? */
   private look(): void {
     this.answered = this.isLeading;
     this.say({ kind: "ask" });
     setTimeout(() => {
-      if (!this.answered && !this.isLeading && !document.hidden && !this.signal.aborted) void this.queue({ steal: true }).catch(() => false);
+      if (this.shouldTake()) void this.queue({ steal: true }).catch(() => false);
     }, ANSWERS_WITHIN_MS);
   }
 }

@@ -31,3 +31,7 @@ export function within(signal: AbortSignal): AbortController {
   else signal.addEventListener("abort", abort, { signal: controller.signal });
   return controller;
 }
+
+export function reasonOf(why: unknown): string {
+  return why instanceof Error ? why.message : String(why);
+}

@@ -11,8 +11,9 @@ export interface Polled {
 }
 
 export const overPoll: Transport = async (attempt) => {
-  for (;;) {
-    const { events, cursor } = await polled(attempt, WAIT_S);
+  // The first answers at once, which shows that this way works.
+  for (let waitS = 0; ; waitS = WAIT_S) {
+    const { events, cursor } = await polled(attempt, waitS);
     attempt.heard();
     for (const event of events) attempt.message(messageOf(event));
     // Past events that are somebody else's.
@@ -20,7 +21,7 @@ export const overPoll: Transport = async (attempt) => {
   }
 };
 
-/** The first, without a cursor, answers at once with where things stand. */
+/** One poll. Without a cursor it answers at once with where things stand. */
 export async function polled({ caller, cursor, signal }: Pick<Attempt, "caller" | "cursor" | "signal">, waitS: number): Promise<Polled> {
   const response = await caller.fetch(withCursor(`/v1/stream/poll?wait=${waitS}`, cursor), { signal });
   return (await response.json()) as Polled;
