@@ -18,7 +18,9 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>tab</title>
   window.states = [];
   const NAMES = ["notification", "notification.updated", "notification.retracted", "inbox.counts", "reset"];
   window.open_ = (options, { fixedToken } = {}) => {
-    const connection = connect({ url: location.origin, token: fixedToken ?? (() => window.freshToken()), start: false, debug: (line, detail) => console.log(line, JSON.stringify(detail instanceof Error ? String(detail) : detail)), ...options });
+    const token = fixedToken ?? (() => window.freshToken());
+    const debug = (line, detail) => console.log(line, JSON.stringify(detail instanceof Error ? String(detail) : detail));
+    const connection = connect({ url: location.origin, token, debug, start: false, ...options });
     for (const name of NAMES) connection.on(name, (data) => heard.push({ name, data }));
     connection.on("state", (state) => states.push(state));
     window.connection = connection;
