@@ -134,3 +134,14 @@ async def test_a_connection_that_was_closed_hears_no_more_and_frees_its_stream(n
     await project.publish("two", ["alice"])
     await tab.connected()
     await tab.has_heard("one", "two")
+
+
+async def test_a_paused_connection_frees_its_stream_and_goes_on_where_it_was(new: NewTab, project: Project) -> None:
+    tab = await (await new()).connected()
+    await project.publish("before", ["alice"])
+    await tab.has_heard("before")
+    await tab.page.evaluate("connection.pause()")
+    assert (await tab.state())["name"] == "paused"
+    await project.publish("meanwhile", ["alice"])
+    await tab.page.evaluate("connection.start()")
+    await tab.has_heard("before", "meanwhile")

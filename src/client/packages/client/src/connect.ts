@@ -31,17 +31,16 @@ class Page implements Connection, Tab, Sink {
   private readonly ending: AbortController;
   private readonly listeners = new Map<string, Set<(data: never) => void>>();
   private readonly log: Log;
-  private readonly catchUp: CatchUp;
+  private catchUp: CatchUp | undefined;
   private bookmark: Bookmark | undefined;
   private tabs: Tabs | undefined;
-  private hasBegun = false;
+  private running: AbortController | undefined;
 
   constructor(private readonly options: Options) {
     this.caller = new Caller(options.url.replace(/\/+$/, ""), options.token);
     this.cursor = options.cursor ?? null;
     this.ending = within(options.signal ?? new AbortController().signal);
     this.log = logOf(options.debug);
-    this.catchUp = new CatchUp(this.caller, this, this.ending.signal);
     this.ending.signal.addEventListener("abort", () => this.ended());
   }
 
@@ -56,39 +55,51 @@ class Page implements Connection, Tab, Sink {
   }
 
   start(cursor?: string | null): void {
-    if (this.hasBegun || this.ending.signal.aborted) return;
-    this.hasBegun = true;
+    if (this.running || this.ending.signal.aborted) return;
+    this.running = within(this.ending.signal);
     this.cursor = cursor ?? this.cursor;
-    void this.run().catch((error: unknown) => this.log("stopped", error));
+    void this.run(this.running.signal).catch((error: unknown) => this.log("stopped", error));
+  }
+
+  pause(): void {
+    if (this.running) this.stop({ name: "paused" });
+  }
+
+  private stop(state: State): void {
+    this.running?.abort();
+    this.running = this.tabs = undefined;
+    this.setState(state);
   }
 
   close(): void {
     this.ending.abort();
   }
 
-  private async run(): Promise<void> {
-    const name = await this.nameOfSubscriber();
-    if (this.ending.signal.aborted) return;
+  private async run(signal: AbortSignal): Promise<void> {
+    const name = await this.nameOfSubscriber(signal);
+    if (signal.aborted) return;
     this.bookmark = new Bookmark(`${name}:cursor`);
     this.cursor ??= this.bookmark.read();
-    addEventListener("pagehide", () => this.bookmark?.flush(), { signal: this.ending.signal });
-    if (this.options.share === false || !canShare()) return this.lead(this.ending.signal);
-    this.tabs = new Tabs(name, this, this.ending.signal);
+    addEventListener("pagehide", () => this.bookmark?.flush(), { signal });
+    if (this.options.share === false || !canShare()) return this.lead(signal);
+    this.catchUp = new CatchUp(this.caller, this, signal);
+    this.tabs = new Tabs(name, this, signal);
     await this.tabs.run();
   }
 
   /** Tabs of two people, or of two servers, do not share. Waits until there is a token to tell whose this is. */
-  private async nameOfSubscriber(): Promise<string> {
+  private async nameOfSubscriber(signal: AbortSignal): Promise<string> {
     for (let attempt = 0; ; attempt++) {
       try {
         const token = await this.caller.token();
         const { project, sub } = claimsOf(token);
         return `tidings:${this.caller.url || location.origin}:${project ?? ""}:${sub ?? token.slice(-16)}`;
       } catch (error) {
+        if (signal.aborted) throw error;
         const wait = Math.round(backOff(attempt, 1000));
         this.setState({ name: "waiting", until: Date.now() + wait, why: reasonOf(error) });
-        await pause(wait, this.ending.signal);
-        if (this.ending.signal.aborted) throw error;
+        await pause(wait, signal);
+        if (signal.aborted) throw error;
       }
     }
   }
@@ -101,7 +112,7 @@ class Page implements Connection, Tab, Sink {
   }
 
   get isLeader(): boolean {
-    return this.hasBegun && (this.tabs === undefined || this.tabs.isLeading);
+    return this.running !== undefined && (this.tabs === undefined || this.tabs.isLeading);
   }
 
   // Leading: the stream is ours
@@ -109,7 +120,7 @@ class Page implements Connection, Tab, Sink {
   async lead(signal: AbortSignal): Promise<void> {
     this.tabs?.tellState();
     const why = await new Stream(this.caller, this.options.transports ?? WAYS, this, this.log).run(signal);
-    if (why !== null) this.setState({ name: "closed", why });
+    if (why !== null) this.stop({ name: "closed", why });
   }
 
   take(message: Message): void {
@@ -137,13 +148,13 @@ class Page implements Connection, Tab, Sink {
 
   follow(message: Message, previous: string | null): void {
     if (this.cursor === null || reaches(this.cursor, previous) || message.type === "reset") this.apply(message);
-    else this.catchUp.to(message.id ?? previous);
+    else this.catchUp?.to(message.id ?? previous);
   }
 
   followState(state: State, cursor: string | null): void {
     this.setState(state);
     if (this.cursor === null) this.moveTo(cursor);
-    else if (!reaches(this.cursor, cursor)) this.catchUp.to(cursor);
+    else if (!reaches(this.cursor, cursor)) this.catchUp?.to(cursor);
   }
 
   // Both

@@ -51,6 +51,8 @@ export type State =
   /** until: in milliseconds of Date.now(). */
   | { name: "waiting"; until: number; why: string }
   | { name: "offline" }
+  /** By `pause`, until `start`. */
+  | { name: "paused" }
   /** It does not come back by itself: it was closed, or its token is refused and there is no other. */
   | { name: "closed"; why: string };
 
@@ -102,7 +104,9 @@ export interface Connection {
   on<Name extends keyof Events>(name: Name, listener: (data: Events[Name]) => void): () => void;
   /** Ask the API in the subscriber's name. path: as in /v1/inbox. Rejects with `Refused` when the answer is no success. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
-  /** Begin, if it was opened with `start: false`. */
+  /** Begin, if it was opened with `start: false`; go on, if it was paused or closed by the server. */
   start(cursor?: string | null): void;
+  /** Let the stream go, until `start` goes on from here. */
+  pause(): void;
   close(): void;
 }
