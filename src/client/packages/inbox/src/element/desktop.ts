@@ -1,0 +1,25 @@
+/** Notifications of the desktop, for a page that is not being looked at. */
+
+import type { Item } from "../store/state";
+import { choose, prefers } from "./preferences";
+
+/** granted, denied or default; undefined where there are none. */
+export const permission = (): NotificationPermission | undefined => globalThis.Notification?.permission;
+
+export const isDesktopOn = (): boolean => permission() === "granted" && prefers("desktop");
+
+/** Call it from a click: browsers ask for permission only then. */
+export async function setDesktop(isOn: boolean): Promise<void> {
+  choose("desktop", isOn && (await Notification.requestPermission()) === "granted");
+}
+
+/** The same notification shown by several tabs is one: its id is the tag. */
+export function showOnDesktop(item: Item, onClick: () => void): void {
+  if (!isDesktopOn()) return;
+  const shown = new Notification(item.title, { body: item.body ?? "", tag: item.id });
+  shown.onclick = () => {
+    window.focus();
+    shown.close();
+    onClick();
+  };
+}

@@ -1,0 +1,135 @@
+/** The element's inside for one language and one mode: bell, panel, toasts and what is said, put together. */
+
+import { wallClock } from "../clock";
+import { speak, type Messages } from "../messages/messages";
+import type { Inbox } from "../store/inbox";
+import { isHere, isUnread, type Item } from "../store/state";
+import type { Action } from "./actions";
+import { createAnnouncer } from "./announcer";
+import { createBell } from "./bell";
+import { showOnDesktop } from "./desktop";
+import { createDialog } from "./dialog";
+import { h, set } from "./dom";
+import { languagesFor } from "./languages";
+import { createPanel } from "./panel";
+import { prefers } from "./preferences";
+import { play } from "./sound";
+import { createToasts } from "./toast";
+import { safeUrl } from "./urls";
+
+/** Relative times move on, and a day begins. */
+const TICK_MS = 30_000;
+
+/** What `addEventListener` hears of a <tidings-inbox>. */
+export interface TidingsInboxEvents {
+  /** An item is opened. preventDefault: the page shows it itself. */
+  "tidings-open": CustomEvent<{ item: Item }>;
+  /** A button of an item was clicked. preventDefault: its address is not followed. */
+  "tidings-action": CustomEvent<{ item: Item; action: Action }>;
+  /** An item arrived. preventDefault: no toast, no sound, nothing on the desktop. */
+  "tidings-arrival": CustomEvent<{ item: Item }>;
+  "tidings-unread": CustomEvent<{ unread: number }>;
+}
+
+export interface Scene {
+  open(): void;
+  close(): void;
+  end(): void;
+}
+
+let scenes = 0;
+
+export function createScene(host: HTMLElement, root: ShadowRoot, inbox: Inbox, words: Partial<Messages>, isLeader: () => boolean): Scene {
+  const id = `tidings-${++scenes}`;
+  const speech = speak(languagesFor(host), words);
+  const isInline = host.getAttribute("mode") === "panel";
+  const ending = new AbortController();
+  const { signal } = ending;
+  let unread = 0;
+  let frame = 0;
+
+  const live = h("div", "live", { role: "status" });
+  const announcer = createAnnouncer((text) => (live.textContent = text), (n) => speech.count(speech.messages.arrived, n), wallClock);
+  const panel = createPanel(id, host, inbox, speech, wallClock, {
+    onOpen: open,
+    onAction: act,
+    onClose: () => dialog?.close(),
+    say: announcer.say,
+  });
+  const bell = createBell(speech, id);
+  const dialog = isInline ? null : createDialog(host, panel.element, bell.element, toggled, signal);
+  const toasts = createToasts(speech, wallClock, open);
+  const isShown = (): boolean => dialog?.isOpen ?? true;
+
+  function render(): void {
+    cancelAnimationFrame(frame);
+    frame = 0;
+    bell.render(inbox.getState().counts.unread, isShown());
+    if (isShown()) panel.render();
+  }
+
+  /** Once a frame, however much happens in it. */
+  function schedule(): void {
+    const { counts } = inbox.getState();
+    if (counts.unread !== unread) fire("tidings-unread", { unread: (unread = counts.unread) });
+    frame ||= requestAnimationFrame(render);
+  }
+
+  function toggled(): void {
+    if (isShown()) inbox.tidy();
+    else inbox.settle();
+    toasts.element.replaceChildren();
+    render();
+    if (isShown()) panel.focus();
+  }
+
+  function arrived(items: readonly Item[]): void {
+    announcer.arrived(items.length);
+    panel.arrived(items.length);
+    const toShow = items.filter((item) => fire("tidings-arrival", { item }) && isHere(item) && isUnread(item));
+    const newest = toShow.at(-1);
+    if (!newest) return;
+    if (host.hasAttribute("toast") && !isShown()) toasts.show(toShow);
+    // One tab of those that share the connection sounds.
+    if (host.hasAttribute("sound") && !prefers("quiet") && isLeader()) play();
+    if (host.hasAttribute("desktop") && !document.hasFocus()) showOnDesktop(newest, () => open(newest));
+  }
+
+  /** event: the click. A link is followed by the browser, if nobody objects; without one it is for us to go there. */
+  function open(item: Item, event?: Event): void {
+    inbox.markRead([item.id]);
+    const url = safeUrl(item.url, document.baseURI);
+    if (!fire("tidings-open", { item })) event?.preventDefault();
+    else if (url !== null && !event) location.assign(url);
+  }
+
+  function act(item: Item, action: Action, event: Event): void {
+    inbox.markRead([item.id]);
+    if (!fire("tidings-action", { item, action })) event.preventDefault();
+  }
+
+  /** False if someone objects. */
+  function fire<Name extends keyof TidingsInboxEvents>(name: Name, detail: TidingsInboxEvents[Name]["detail"]): boolean {
+    return host.dispatchEvent(new CustomEvent(name, { detail, cancelable: true, bubbles: true, composed: true }));
+  }
+
+  if (isInline) set(panel.element, { role: "region" });
+  root.replaceChildren(...(isInline ? [] : [bell.element]), panel.element, toasts.element, live);
+  const stops = [inbox.subscribe(schedule), inbox.onArrival(arrived), panel.stop, announcer.stop];
+  const tick = setInterval(() => document.visibilityState === "visible" && render(), TICK_MS);
+  document.addEventListener("visibilitychange", render, { signal });
+  addEventListener("pagehide", inbox.settle, { signal });
+  addEventListener("online", () => inbox.getState().status.name === "failed" && void inbox.load(), { signal });
+  schedule();
+  return {
+    open: () => dialog?.open(),
+    close: () => dialog?.close(),
+    end() {
+      clearInterval(tick);
+      cancelAnimationFrame(frame);
+      ending.abort();
+      stops.forEach((stop) => stop());
+      root.replaceChildren();
+    },
+  };
+}
