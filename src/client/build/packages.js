@@ -26,9 +26,14 @@ function buildPackage(one) {
       // The types are there already.
       emptyOutDir: false,
       lib: { entry: Object.fromEntries(sourcesOf(one).map(([, source]) => [parse(source).name, source])), formats: ["es"] },
-      rollupOptions: { external: othersThan(one), output: { entryFileNames: "[name].js" } },
+      rollupOptions: { external: othersThan(one), output: { entryFileNames: "[name].js", banner: bannerOf(one) } },
     },
   });
+}
+
+/** Frameworks that render on a server must be told what runs in browsers too; Rollup drops it from a source. */
+function bannerOf({ peerDependencies }) {
+  return peerDependencies?.react ? '"use client";' : "";
 }
 
 /** Whether an import is of another package: react, and react/jsx-runtime too. */

@@ -5,10 +5,10 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { MANIFEST } from "./places.js";
 
 /** Answers { entry, files }: what the manifest says of it, and its files as [name, bytes]. */
-export function servedFiles(name, { code, map }) {
+export function servedFiles(name, { code, map, chunks }) {
   // The source map counts too: under its name, it is kept for a year as well.
   const path = `${name}-${digest("sha256", code + map, "hex").slice(0, 12)}.js`;
-  const script = packed(path, `${code.trimEnd()}\n//# sourceMappingURL=${path}.map\n`);
+  const script = scriptFiles(path, code, map);
   const [identity, gzip, brotli] = script.map(([, bytes]) => bytes);
   return {
     entry: {
@@ -17,9 +17,14 @@ export function servedFiles(name, { code, map }) {
       bytes: identity.length,
       gzip: gzip.length,
       brotli: brotli.length,
+      chunks: chunks.map((chunk) => chunk.path),
     },
-    files: [...script, ...packed(`${path}.map`, map)],
+    files: [...script, ...chunks.flatMap((chunk) => scriptFiles(chunk.path, chunk.code, chunk.map))],
   };
+}
+
+function scriptFiles(path, code, map) {
+  return [...packed(path, `${code.trimEnd()}\n//# sourceMappingURL=${path}.map\n`), ...packed(`${path}.map`, map)];
 }
 
 /** version: of the packages.   entries: as in { "client.js": { path, … } }. */

@@ -29,7 +29,10 @@ class BrowserFile(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
+    """chunks: what it loads only when it needs it, as a language."""
+
     path: str
+    chunks: list[str] = []
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -44,10 +47,10 @@ def load_files(folder: Path) -> dict[str, BrowserFile]:
         text = (folder / MANIFEST).read_bytes()
         files = {MANIFEST: BrowserFile(JSON, ASK_AGAIN, {"identity": encoded(text)})}
         for name, entry in msgspec.json.decode(text, type=Manifest).files.items():
-            encodings = read_encodings(folder / entry.path)
-            files[name] = BrowserFile(SCRIPT, ASK_AGAIN, encodings)
-            files[entry.path] = BrowserFile(SCRIPT, FOREVER, encodings)
-            files[f"{entry.path}.map"] = BrowserFile(JSON, FOREVER, read_encodings(folder / f"{entry.path}.map"))
+            for path in (entry.path, *entry.chunks):
+                files[path] = BrowserFile(SCRIPT, FOREVER, read_encodings(folder / path))
+                files[f"{path}.map"] = BrowserFile(JSON, FOREVER, read_encodings(folder / f"{path}.map"))
+            files[name] = BrowserFile(SCRIPT, ASK_AGAIN, files[entry.path].encodings)
     except FileNotFoundError:
         return {}
     return files

@@ -37,12 +37,11 @@ function drawPerson({ person, name, devices }) {
   section.querySelector(".avatar").textContent = name[0];
   section.querySelector(".hint").textContent = devices.length > 1 ? `${devices.length} devices, one inbox` : "1 device";
   const account = new Account(person);
-  const hears = { event: logEvent, arrived: noteArrival, failed: showFailure };
+  const hears = { event: logEvent, arrived: noteArrival };
   for (const kind of devices) {
     const device = new Device({ kind, name, account, clicks, hears });
-    section.querySelector(".devices").append(device.picture.root);
+    section.querySelector(".devices").append(device.root);
     everyDevice.push(device);
-    device.start();
   }
   $("stage").append(section);
 }
@@ -171,12 +170,12 @@ function checkRow([name, { status, detail }]) {
 // The raw events -----------------------------------------------------------------------------------------------------------
 
 function logEvent(device, { type, id, data }) {
-  const row = element("tr", type === "heartbeat" ? "beat" : "");
-  const cells = [clockTime(Date.now()), device.label, type, id ?? "", data].map((text) => element("td", "", text));
+  const row = element("tr");
+  const cells = [clockTime(Date.now()), device.label, type, id ?? "", JSON.stringify(data)].map((text) => element("td", "", text));
   row.append(...cells);
   $("log-rows").prepend(row);
   while ($("log-rows").childElementCount > LOG_LINES) $("log-rows").lastElementChild.remove();
-  if (type !== "heartbeat") $("log-count").textContent = String(++logged);
+  $("log-count").textContent = String(++logged);
 }
 
 // The page -------------------------------------------------------------------------------------------------------------------

@@ -36,13 +36,13 @@ export type Reach =
   /** The page's own Content-Security-Policy. */
   | { kind: "policy" };
 
-/** From the request for a stream to its first event. Seconds since the request; null: not in time. */
+/** From the request for a stream to its first event, or to what came instead. Seconds since the request; null: not in time. */
 export interface Opening {
   headS: number | null;
   readyS: number | null;
   /** How long a plain request took at that time. */
   plainS: number | null;
-  /** 0 where there was no answer. */
+  /** 0 for a connection that broke. */
   status: number;
   /** What a refusal said. */
   words: string;

@@ -34,18 +34,15 @@ export type FindingId =
   | "clock"
   | "drain";
 
-interface Said<Id extends FindingId> {
-  id: Id;
-  title: string;
-  /** What was measured. */
-  found: string;
-}
-
-/** change: what to do about it, and where. */
-type FindingOf<Id extends FindingId> = Said<Id> & ({ severity: "ok"; change: null } | { severity: "warning" | "error"; change: string });
-
-/** One thing that was looked at. */
-export type Finding = { [Id in FindingId]: FindingOf<Id> }[FindingId];
+/**
+ * One thing that was looked at, by its id.
+ *
+ * found: what was measured.   change: what to do about it, and where.
+ */
+export type Finding = { id: FindingId; title: string; found: string } & (
+  | { severity: "ok"; change: null }
+  | { severity: Exclude<Severity, "ok">; change: string }
+);
 
 /** One thing that could not be looked at, and why. */
 export interface Unchecked {

@@ -1,8 +1,9 @@
 /** <tidings-inbox>: what a page writes. What it shows is in scene.ts. */
 
 import { connect, type Connection, type Token } from "@tidings/client";
-import type { Messages } from "../messages/messages";
+import { languageFor, speak, type Language, type Messages } from "../messages/messages";
 import { createInbox, type Inbox } from "../store/inbox";
+import { languagesFor } from "./languages";
 import { createScene, type Scene } from "./scene";
 import css from "./style.css?inline";
 
@@ -23,7 +24,7 @@ export class TidingsInbox extends PageElement {
   #connection: Connection | null = null;
   #inbox: Inbox | null = null;
   #scene: Scene | null = null;
-  #isDue = false;
+  #changes = 0;
 
   /** A subscriber's token, or how to get one. */
   get token(): Token | null {
@@ -87,21 +88,23 @@ export class TidingsInbox extends PageElement {
   /** Soon, so that a page may set one thing after the other. */
   #change(connects: boolean): void {
     if (connects) this.#disconnect();
-    if (this.#isDue) return;
-    this.#isDue = true;
-    queueMicrotask(() => {
-      this.#isDue = false;
-      if (this.isConnected) this.#show();
-    });
+    this.#changes += 1;
+    void this.#showAfter(this.#changes);
   }
 
-  #show(): void {
+  async #showAfter(change: number): Promise<void> {
+    await null;
+    if (change !== this.#changes || !this.isConnected) return;
+    this.#inbox ??= this.#connect();
+    const language = await languageFor(languagesFor(this));
+    if (change === this.#changes && this.isConnected && this.#inbox) this.#show(this.#inbox, language);
+  }
+
+  #show(inbox: Inbox, language: Language): void {
     this.#scene?.end();
-    const inbox = (this.#inbox ??= this.#connect());
-    if (!inbox) return;
     const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [style()];
-    this.#scene = createScene(this, root, inbox, this.#messages, () => this.connection?.isLeader ?? false);
+    this.#scene = createScene(this, root, inbox, speak(language, this.#messages), () => this.connection?.isLeader ?? false);
     inbox.setSort(this.getAttribute("sort") === "unread" ? "unread" : "time");
   }
 

@@ -1,7 +1,7 @@
 /** The element's inside for one language and one mode: bell, panel, toasts and what is said, put together. */
 
 import { wallClock } from "../clock";
-import { speak, type Messages } from "../messages/messages";
+import type { Speech } from "../messages/messages";
 import type { Inbox } from "../store/inbox";
 import { isHere, isUnread, type Item } from "../store/state";
 import type { Action } from "./actions";
@@ -10,7 +10,6 @@ import { createBell } from "./bell";
 import { showOnDesktop } from "./desktop";
 import { createDialog } from "./dialog";
 import { h, set } from "./dom";
-import { languagesFor } from "./languages";
 import { createPanel } from "./panel";
 import { prefers } from "./preferences";
 import { play } from "./sound";
@@ -39,9 +38,8 @@ export interface Scene {
 
 let scenes = 0;
 
-export function createScene(host: HTMLElement, root: ShadowRoot, inbox: Inbox, words: Partial<Messages>, isLeader: () => boolean): Scene {
+export function createScene(host: HTMLElement, root: ShadowRoot, inbox: Inbox, speech: Speech, isLeader: () => boolean): Scene {
   const id = `tidings-${++scenes}`;
-  const speech = speak(languagesFor(host), words);
   const isInline = host.getAttribute("mode") === "panel";
   const ending = new AbortController();
   const { signal } = ending;

@@ -1,11 +1,9 @@
-/** The words of the inbox: which there are, and which language is spoken. One file per language beside this one. */
+/**
+ * The words of the inbox: which there are, and which language is spoken. One file per language beside this one, loaded when it is spoken:
+ * together they are a tenth of the inbox, and everybody needs one.
+ */
 
-import { ar } from "./ar";
-import { de } from "./de";
 import { en } from "./en";
-import { es } from "./es";
-import { fr } from "./fr";
-import { ja } from "./ja";
 
 /** By the plural categories of the language (CLDR). {n} is the number. */
 export type Plural = Partial<Record<Intl.LDMLPluralRule, string>> & { other: string };
@@ -41,24 +39,42 @@ export interface Messages {
   closed: string;
 }
 
-export const LANGUAGES: Readonly<Record<string, Messages>> = { en, de, es, fr, ja, ar };
+export const LANGUAGES: Readonly<Record<string, () => Promise<Messages>>> = {
+  en: async () => en,
+  de: async () => (await import("./de")).de,
+  es: async () => (await import("./es")).es,
+  fr: async () => (await import("./fr")).fr,
+  ja: async () => (await import("./ja")).ja,
+  ar: async () => (await import("./ar")).ar,
+};
 
-/** A language and how to speak it. locale: for dates and numbers; it keeps the region of what was asked for. */
-export interface Speech {
+/** locale: for dates and numbers; it keeps the region of what was asked for. */
+export interface Language {
   locale: string;
   messages: Messages;
+}
+
+/** A language and how to speak it. */
+export interface Speech extends Language {
   count(plural: Plural, n: number): string;
   number(n: number): string;
 }
 
-/** wanted: tags as in de-AT, the best first. */
-export function speak(wanted: readonly string[], override: Partial<Messages> = {}): Speech {
-  const locale = wanted.find((tag) => LANGUAGES[baseOf(tag)]) ?? "en";
+/** wanted: tags as in de-AT, the best first. English where none of them is known, or its words cannot be had. */
+export async function languageFor(wanted: readonly string[]): Promise<Language> {
+  for (const locale of wanted) {
+    const messages = await LANGUAGES[baseOf(locale)]?.().catch(() => undefined);
+    if (messages) return { locale, messages };
+  }
+  return { locale: "en", messages: en };
+}
+
+export function speak({ locale, messages }: Language, override: Partial<Messages> = {}): Speech {
   const rules = new Intl.PluralRules(locale);
   const numbers = new Intl.NumberFormat(locale);
   return {
     locale,
-    messages: { ...(LANGUAGES[baseOf(locale)] ?? en), ...override },
+    messages: { ...messages, ...override },
     count: (plural, n) => (plural[rules.select(n)] ?? plural.other).replace("{n}", numbers.format(n)),
     number: numbers.format,
   };

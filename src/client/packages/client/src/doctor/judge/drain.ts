@@ -29,7 +29,7 @@ const others = ({ processes }: Drain): number => Math.max(1, (processes ?? 2) - 
 
 function situation({ open, processes, drainS }: Drain): string {
   const among = processes === null ? "" : `, one of ${processes},`;
-  return `This process${among} holds ${open} streams and drains for ${seconds(drainS)}`;
+  return `This process${among} holds ${open === 1 ? "1 stream" : `${open} streams`} and drains for ${seconds(drainS)}`;
 }
 
 function tooShort(drain: Drain): Finding {

@@ -10,16 +10,14 @@ const BEAT_S = 15;
 const POLL_S = 25;
 /** A heartbeat that takes longer than this on the way was held back: the wheel that sends them turns once a second. */
 const LATE_S = 5;
-/** The wheel's second again: the first heartbeat comes 14 to 15 s after the stream's start. */
-const EARLY_S = 1.5;
 
 const PATIENCE =
   "nginx: `proxy_read_timeout 75s;`. HAProxy: `timeout client 75s` and `timeout server 75s`. A load balancer: an idle time-out of 75 s or more. " +
   "Heartbeats come each 15 s, and a long poll waits up to 60.";
 
-export function judgeIdle({ opening, held, poll }: Measured): Verdict[] {
-  const verdicts = opening === null ? [] : held === null ? withoutStream() : [judgeBeats(held), judgeStream(held)];
-  return poll === null ? verdicts : [...verdicts, judgePoll(poll)];
+export function judgeIdle({ held, poll }: Measured): Verdict[] {
+  const ofStream = held === null ? withoutStream() : [judgeBeats(held), judgeStream(held)];
+  return [...ofStream, poll === null ? unchecked("poll-idle", "Tidings let no long poll wait.") : judgePoll(poll)];
 }
 
 function withoutStream(): Verdict[] {
@@ -53,8 +51,8 @@ function judgeStream(held: Held): Verdict {
   if (held.endedBy === "tidings") return unchecked("stream-idle", `Tidings ended it after ${seconds(held.heldS)}: ${held.lastWords}.`);
   const gaps = silences(held);
   const last = gaps.pop() ?? 0;
-  // Whoever let a heartbeat's pause pass does not end streams for their silence.
-  return Math.max(0, ...gaps) >= BEAT_S - EARLY_S ? limited(held) : cutWhenQuiet(last);
+  // Whoever let a longer silence pass did not cut it for this one.
+  return Math.max(0, ...gaps) >= last ? limited(held) : cutWhenQuiet(last);
 }
 
 const cutWhenQuiet = (silence: number): Finding =>
@@ -72,6 +70,6 @@ const limited = ({ heldS }: Held): Finding =>
 function judgePoll(poll: LongPoll): Finding {
   if (!poll.wasCut) return fine("poll-idle", "Long polls may wait", `One waited for ${seconds(poll.stayedS)}.`);
   const how = poll.status === 0 ? "lost its connection" : `was answered ${poll.status}`;
-  const found = `One that may wait for ${seconds(poll.wantedS)} ${how} after ${seconds(poll.stayedS)}.`;
+  const found = `One that asked to wait for ${seconds(poll.wantedS)} ${how} after ${seconds(poll.stayedS)}.`;
   return flaw("poll-idle", poll.stayedS < POLL_S ? "error" : "warning", "Long polls are cut", found, PATIENCE);
 }

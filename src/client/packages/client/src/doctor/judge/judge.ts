@@ -8,12 +8,12 @@ import { judgeIdle } from "./idle";
 import { judgeOpening } from "./opening";
 import { judgeCertificate, judgeProtocol } from "./protocol";
 import { judgeReach } from "./reach";
-import { type Verdict, isFinding } from "./verdict";
+import { type Verdict, isFinding, isUnchecked } from "./verdict";
 
 export function judge(facts: Measured): Report {
   const verdicts = verdictsOf(facts);
   const findings = verdicts.filter(isFinding);
-  return { ok: findings.every(isFine), findings, unchecked: verdicts.filter((verdict) => !isFinding(verdict)), facts };
+  return { ok: findings.every(isFine), findings, unchecked: verdicts.filter(isUnchecked), facts };
 }
 
 /** Where Tidings is not reached, nothing else can be said. */

@@ -4,7 +4,7 @@ import type { Certificate, Measured } from "../measured";
 import type { Finding } from "../report";
 import { type Verdict, fine, flaw, unchecked } from "./verdict";
 
-const SIX = "browsers open six connections to a host at most, for all tabs together, and each stream takes one";
+const SIX = "six connections to a host at most, for all tabs together, and each stream takes one";
 const HIDDEN = "It could not be seen: /health/live is not passed on, or without its Timing-Allow-Origin.";
 
 export function judgeProtocol({ url, protocol }: Measured): Verdict {

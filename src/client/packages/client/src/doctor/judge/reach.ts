@@ -58,7 +58,8 @@ const unable = ({ status, words }: Of<"refused">): Finding =>
   );
 
 function foreign({ status, contentType, location }: Of<"foreign">): Finding {
-  const found = `GET /v1/stream/poll was answered with ${status} and ${contentType || "no content type"}${location ? `, to ${location}` : ""}.`;
+  const answer = location ? `sent on to ${location}` : `answered with ${status} and ${contentType || "no content type"}`;
+  const found = `GET /v1/stream/poll was ${answer}.`;
   return flaw("reachable", "error", "Something else than Tidings answers", found, insteadOf(status, location));
 }
 

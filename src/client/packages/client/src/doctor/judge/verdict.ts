@@ -16,7 +16,9 @@ export const flaw = (id: FindingId, severity: Exclude<Severity, "ok">, title: st
 
 export const unchecked = (id: FindingId, why: string): Unchecked => ({ id, why });
 
-export const isFinding = (verdict: Verdict): verdict is Finding => "severity" in verdict;
+export const isFinding = (verdict: Verdict): verdict is Finding => !isUnchecked(verdict);
+
+export const isUnchecked = (verdict: Verdict): verdict is Unchecked => "why" in verdict;
 
 /** 0.02 s, 3.1 s, 70 s. */
 export function seconds(value: number): string {
