@@ -16,8 +16,11 @@ BROWSER := src/tidings/browser/files/manifest.json
 # With the folders: one whose file was deleted is newer.
 CLIENT_SOURCES := $(shell find $(CLIENT)/build $(CLIENT)/packages/*/src 2>/dev/null) \
 	$(wildcard $(CLIENT)/*.json $(CLIENT)/packages/*/*.json)
+EXAMPLES := $(CLIENT)/examples
+EXAMPLES_BUILT := $(EXAMPLES)/dist/.built
+EXAMPLE_SOURCES := $(shell find $(EXAMPLES) \( -name node_modules -o -name dist \) -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help setup browser run test check fmt lock bench bench-long clean
+.PHONY: help setup browser examples run test check fmt lock bench bench-long clean
 # Node may be installed into the environment, which must be whole by then.
 .NOTPARALLEL:
 
@@ -28,6 +31,7 @@ help:
 	@echo "make fmt     format and fix what can be fixed"
 	@echo "make bench   how fast it is, beside its peers, in 10 minutes (BENCH_ARGS='fanout --rounds 5'); make bench-long takes longer"
 	@echo "make setup   install for development        make lock    renew the locks        make browser   build the browser's files"
+	@echo "make examples  build the examples of src/client/examples (make test does)"
 	@echo "make clean   remove what make made, except the state of make run (.state)"
 
 # The environment. `make run` needs the smaller lock only; a development environment holds that too.
@@ -56,10 +60,23 @@ $(BROWSER): $(CLIENT)/node_modules/.package-lock.json $(CLIENT_SOURCES)
 
 browser: $(BROWSER)
 
+# The inbox in pages of several frameworks, which only the tests need. From the packages as they are published.
+$(EXAMPLES)/node_modules/.package-lock.json: $(EXAMPLES)/package-lock.json | $(VENV)/.runs
+	@echo "Installing ($<) …"
+	@$(NPM) ci --prefix examples --ignore-scripts --no-progress --loglevel=error >/dev/null
+	@touch $@
+
+$(EXAMPLES_BUILT): $(EXAMPLES)/node_modules/.package-lock.json $(BROWSER) $(EXAMPLE_SOURCES)
+	@echo "Building the examples …"
+	@$(NPM) run --prefix examples --silent build
+	@touch $@
+
+examples: $(EXAMPLES_BUILT)
+
 run: $(VENV)/.runs $(BROWSER)
 	@exec $(BIN)/tidings run
 
-test: setup $(BROWSER)
+test: setup $(BROWSER) $(EXAMPLES_BUILT)
 	@$(NPM) test --silent
 	@.ci/system-packages
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -88,5 +105,6 @@ lock: setup
 
 clean:
 	@rm -rf $(CLIENT)/node_modules $(CLIENT)/packages/*/dist $(CLIENT)/packages/*/*.tsbuildinfo $(dir $(BROWSER))
+	@rm -rf $(EXAMPLES)/node_modules $(EXAMPLES)/dist
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

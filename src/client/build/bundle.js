@@ -39,7 +39,13 @@ function settingsFor(input) {
       rollupOptions: {
         input,
         preserveEntrySignatures: "strict",
-        output: { format: "es", chunkFileNames: "[name]-[hash].js", sourcemapPathTransform: (path, map) => join(map, "..", path) },
+        output: {
+          format: "es",
+          // All in one folder, as they are served.
+          entryFileNames: "[name].js",
+          chunkFileNames: "[name]-[hash].js",
+          sourcemapPathTransform: (path, map) => join(map, "..", path),
+        },
       },
     },
   };

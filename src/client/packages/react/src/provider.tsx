@@ -1,8 +1,8 @@
 /** One connection and one inbox for all that is inside. */
 
-import type { Token } from "@tidings/client";
-import { createContext, useContext, useMemo, useState, type ReactNode } from "react";
-import { createSession, type Session, type Source } from "./session";
+import type { Connection, Token } from "@tidings/client";
+import { createContext, useContext, useState, useSyncExternalStore, type ReactElement, type ReactNode } from "react";
+import { createSession, type Session } from "./session";
 import { usePageEffect, useSteadyToken } from "./steady";
 
 export interface TidingsProviderProps {
@@ -15,28 +15,27 @@ export interface TidingsProviderProps {
   children?: ReactNode;
 }
 
-interface Provided {
-  session: Session;
-  source: Source;
-}
+const Context = createContext<Session | null>(null);
 
-const Context = createContext<Provided | null>(null);
-
-export function TidingsProvider({ url, token, share = true, children }: TidingsProviderProps) {
+export function TidingsProvider({ url, token, share = true, children }: TidingsProviderProps): ReactElement {
   const [session] = useState(createSession);
   const steady = useSteadyToken(token);
-  const source = useMemo(() => ({ url, token: steady, share }), [url, steady, share]);
-  const provided = useMemo(() => ({ session, source }), [session, source]);
   // Before the effects of what is inside, which may already want to do something.
-  usePageEffect(() => session.open(source), [session, source]);
-  return <Context.Provider value={provided}>{children}</Context.Provider>;
+  usePageEffect(() => session.open({ url, token: steady, share }), [session, url, steady, share]);
+  return <Context.Provider value={session}>{children}</Context.Provider>;
 }
-
-/** The source of the provider around, if there is one. */
-export const useSource = (): Source | undefined => useContext(Context)?.source;
 
 export function useSession(): Session {
-  const provided = useContext(Context);
-  if (!provided) throw new Error("There is no <TidingsProvider> around this.");
-  return provided.session;
+  const session = useContext(Context);
+  if (!session) throw new Error("There is no <TidingsProvider> around this.");
+  return session;
 }
+
+/** The provider's, while it is open; null where there is no provider. */
+export function useConnection(): Connection | null {
+  const session = useContext(Context);
+  return useSyncExternalStore(session?.subscribe ?? never, session?.getConnection ?? none, none);
+}
+
+const never = (): (() => void) => () => undefined;
+const none = (): null => null;

@@ -4,7 +4,7 @@
  * It has no effect until it is opened, so that React may render as often as it likes; and it can be opened again, as StrictMode does.
  */
 
-import { connect, type Token } from "@tidings/client";
+import { connect, type Connection, type Token } from "@tidings/client";
 import { createInbox, type Inbox, type InboxState, type Item } from "@tidings/inbox";
 
 /** What one can do with the inbox. They do nothing while there is none. */
@@ -20,6 +20,8 @@ export interface Session {
   /** The same functions for as long as the session is there. */
   readonly actions: InboxActions;
   getState(): InboxState;
+  getConnection(): Connection | null;
+  /** Told when either is another. */
   subscribe(listener: () => void): () => void;
   onArrival(listener: (item: Item) => void): () => void;
   /** Answers how to close it. */
@@ -45,12 +47,14 @@ export function createSession(): Session {
   const listeners = new Set<() => void>();
   const arrivalListeners = new Set<(item: Item) => void>();
   let inbox: Inbox | null = null;
+  let connection: Connection | null = null;
 
   const changed = (): void => [...listeners].forEach((listener) => listener());
   const arrived = (items: readonly Item[]): void => items.forEach((item) => arrivalListeners.forEach((listener) => listener(item)));
 
-  function hold(next: Inbox | null): void {
-    inbox = next;
+  function hold(next: { inbox: Inbox; connection: Connection } | null): void {
+    inbox = next?.inbox ?? null;
+    connection = next?.connection ?? null;
     changed();
   }
 
@@ -72,24 +76,25 @@ export function createSession(): Session {
       tidy: () => inbox?.tidy(),
     },
     getState: () => inbox?.getState() ?? NOTHING,
+    getConnection: () => connection,
     subscribe: (listener) => subscribeTo(listeners, listener),
     onArrival: (listener) => subscribeTo(arrivalListeners, listener),
     open(source) {
-      const connection = connect({ ...source, start: false });
-      const opened = createInbox(connection);
+      const opened = connect({ ...source, start: false });
+      const reading = createInbox(opened);
       const ending = new AbortController();
       const { signal } = ending;
-      const stops = [opened.subscribe(changed), opened.onArrival(arrived)];
-      addEventListener("pagehide", opened.settle, { signal });
-      addEventListener("online", () => opened.getState().status.name === "failed" && void opened.load(), { signal });
+      const stops = [reading.subscribe(changed), reading.onArrival(arrived)];
+      addEventListener("pagehide", reading.settle, { signal });
+      addEventListener("online", () => reading.getState().status.name === "failed" && void reading.load(), { signal });
       // Soon: what StrictMode closes again at once asks for no token.
-      queueMicrotask(() => signal.aborted || void opened.load());
-      hold(opened);
+      queueMicrotask(() => signal.aborted || void reading.load());
+      hold({ inbox: reading, connection: opened });
       return () => {
         ending.abort();
         stops.forEach((stop) => stop());
+        reading.close();
         opened.close();
-        connection.close();
         hold(null);
       };
     },

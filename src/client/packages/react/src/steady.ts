@@ -1,13 +1,13 @@
 /** What stays the same from render to render, and effects that run before the page is painted. */
 
 import type { Token } from "@tidings/client";
-import { useCallback, useEffect, useLayoutEffect, useRef, type RefObject } from "react";
+import { useCallback, useEffect, useLayoutEffect, useRef } from "react";
 
 /** React 18 complains of layout effects on a server, where there are none. */
 export const usePageEffect = typeof document === "undefined" ? useEffect : useLayoutEffect;
 
 /** The value of the last render, for what is called later. */
-export function useLatest<Value>(value: Value): Readonly<RefObject<Value>> {
+export function useLatest<Value>(value: Value): { readonly current: Value } {
   const latest = useRef<Value>(value);
   usePageEffect(() => {
     latest.current = value;

@@ -1,15 +1,16 @@
 /** <TidingsInbox>: the web component with typed props. Its events and properties are set by hand, since React 18 knows neither. */
 
-import type { Token } from "@tidings/client";
+import type { Connection, Token } from "@tidings/client";
+import "@tidings/inbox"; // defines the element
 import type { Messages, Sort, TidingsInbox as TidingsInboxElement, TidingsInboxEvents } from "@tidings/inbox";
 import { createElement, forwardRef, useImperativeHandle, useRef, type CSSProperties, type RefObject } from "react";
-import { useSource } from "./provider";
+import { useConnection } from "./provider";
 import { useLatest, usePageEffect, useSteadyToken } from "./steady";
 
 export type TidingsInboxEvent<Name extends "open" | "action" | "arrival" | "unread"> = TidingsInboxEvents[`tidings-${Name}`];
 
-/** url, token and share: where there is a provider around, its own unless they are given. */
 export interface TidingsInboxProps {
+  /** Where Tidings answers. Without url and token it lives on the connection of the provider around. */
   url?: string | undefined;
   /** Another function is no other person: give it another `key` then. */
   token?: Token | undefined;
@@ -40,10 +41,11 @@ export interface TidingsInboxProps {
 }
 
 export const TidingsInbox = forwardRef<TidingsInboxElement, TidingsInboxProps>(function TidingsInbox(props, ref) {
-  const provided = useSource();
+  const provided = useConnection();
   const element = useRef<TidingsInboxElement>(null);
-  const { url = provided?.url, token = provided?.token, share = provided?.share ?? true } = props;
-  useProperties(element, useSteadyToken(token), props.messages);
+  const { url, token, share = true, messages } = props;
+  const isOnItsOwn = url !== undefined || token !== undefined;
+  useProperties(element, useSteadyToken(token) ?? null, isOnItsOwn ? null : provided, messages);
   useEvents(element, props);
   useImperativeHandle(ref, () => element.current as TidingsInboxElement, []);
   return createElement("tidings-inbox", { ...attributesOf(props), url, "no-share": flag(!share), ref: element });
@@ -55,21 +57,19 @@ function attributesOf({ mode, sort, categories, readOn, toast, sound, desktop, t
   return { mode, sort, categories: categories?.join(" "), "read-on": readOn, ...flags, theme, lang, id, class: className, style };
 }
 
+type Ref = RefObject<TidingsInboxElement | null>;
+
 /** React 18 writes `false` as "false", which is there. */
 const flag = (isOn = false): "" | undefined => (isOn ? "" : undefined);
 
-function useProperties(ref: RefObject<TidingsInboxElement | null>, token: Token | undefined, messages: Partial<Messages> = {}): void {
+function useProperties(ref: Ref, token: Token | null, connection: Connection | null, messages: Partial<Messages> = {}): void {
   // By its text: an object written into JSX is another one on each render.
   const words = JSON.stringify(messages);
-  usePageEffect(() => {
-    if (ref.current) ref.current.token = token ?? null;
-  }, [ref, token]);
-  usePageEffect(() => {
-    if (ref.current) ref.current.messages = JSON.parse(words) as Partial<Messages>;
-  }, [ref, words]);
+  usePageEffect(() => void (ref.current && Object.assign(ref.current, { token, connection })), [ref, token, connection]);
+  usePageEffect(() => void (ref.current && Object.assign(ref.current, { messages: JSON.parse(words) as Partial<Messages> })), [ref, words]);
 }
 
-function useEvents(ref: RefObject<TidingsInboxElement | null>, props: TidingsInboxProps): void {
+function useEvents(ref: Ref, props: TidingsInboxProps): void {
   const latest = useLatest(props);
   usePageEffect(() => {
     const ending = new AbortController();

@@ -45,15 +45,29 @@ test("it connects with its token function once, however often it is rendered", a
   expect(tag().messages).toEqual({ title: "News" });
 });
 
-test("in a provider it needs nothing", async () => {
+test("in a provider it needs nothing, and has no connection of its own", async () => {
   drawn = await draw(
     <TidingsProvider url={URL_OF_API} token={api.token} share={false}>
       <TidingsInbox />
     </TidingsProvider>,
   );
-  expect(tag().getAttribute("url")).toBe(URL_OF_API);
-  expect(tag().hasAttribute("no-share")).toBe(true);
   await soon(() => expect(tag().inbox?.getState().items).toHaveLength(2));
+  await soon(() => expect(api.streams.size).toBe(1));
+  api.tell("notification", item(3));
+  await soon(() => expect(tag().inbox?.getState().items).toHaveLength(3));
+  expect(api.requests.filter((request) => request === "GET /v1/stream")).toHaveLength(1);
+  expect(api.token).toHaveBeenCalledTimes(1);
+});
+
+test("in a provider with another connection it follows", async () => {
+  const around = (url: string): ReactNode => <TidingsProvider url={url} token={api.token} share={false} children={<TidingsInbox />} />;
+  drawn = await draw(around(URL_OF_API));
+  await soon(() => expect(tag().connection?.state.name).toBe("live"));
+  const before = tag().connection;
+  await drawn.again(around("https://other.example"));
+  await soon(() => expect(tag().connection?.state.name).toBe("live"));
+  expect(tag().connection).not.toBe(before);
+  expect(api.streams.size).toBe(1);
 });
 
 test("events reach the handlers of the last render, once, and can be prevented", async () => {

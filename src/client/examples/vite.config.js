@@ -1,0 +1,21 @@
+/** The examples as pages of one site: `npm run dev` serves them before the Tidings of `make run`, `npm run build` makes dist/. */
+
+import vue from "@vitejs/plugin-vue";
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vite";
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const TIDINGS = process.env.TIDINGS_PUBLIC_URL ?? "http://127.0.0.1:8000";
+
+export default defineConfig({
+  base: "./",
+  plugins: [vue({ template: { compilerOptions: { isCustomElement: (tag) => tag === "tidings-inbox" } } })],
+  resolve: {
+    // As `npm install @tidings/react` brings them; here they are what `npm run build` beside this made.
+    alias: Object.fromEntries(["client", "inbox", "react"].map((name) => [`@tidings/${name}`, here(`../packages/${name}/dist/index.js`)])),
+    dedupe: ["react", "react-dom"],
+  },
+  server: { proxy: Object.fromEntries(["/client", "/v1", "/demo"].map((path) => [path, TIDINGS])) },
+  // `plain` is served as it is.
+  build: { rollupOptions: { input: ["react", "vue", "angular"].map((name) => here(`${name}/index.html`)) } },
+});
