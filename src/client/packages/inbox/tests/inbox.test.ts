@@ -258,16 +258,16 @@ test("a mark of another device that concerns an unknown item is answered by a fr
 });
 
 test("a reset reads afresh; what was shown stays until then", async () => {
-  const { inbox, server } = await opened(...many(60));
+  const { inbox, server } = await opened(...many(160));
   await inbox.loadMore();
-  server.items.delete(idOf(60));
+  server.items.delete(idOf(160));
   const answer = server.hold("/v1/inbox");
   server.emit("reset", { reason: "retention", cursor: null });
-  expect(numbers(inbox)).toHaveLength(50);
+  expect(numbers(inbox)).toHaveLength(125);
   answer();
   await settled();
-  expect(numbers(inbox)).toHaveLength(50); // as many as there were
-  expect(numbers(inbox)[0]).toBe(59);
+  expect(numbers(inbox)).toHaveLength(125); // as many as there were
+  expect(numbers(inbox)[0]).toBe(159);
 });
 
 test("a page that comes after a reset is not joined to what was read afresh", async () => {

@@ -57,16 +57,22 @@ function attributesOf({ mode, sort, categories, readOn, toast, sound, desktop, t
   return { mode, sort, categories: categories?.join(" "), "read-on": readOn, ...flags, theme, lang, id, class: className, style };
 }
 
-type Ref = RefObject<TidingsInboxElement | null>;
-
 /** React 18 writes `false` as "false", which is there. */
 const flag = (isOn = false): "" | undefined => (isOn ? "" : undefined);
+
+type Ref = RefObject<TidingsInboxElement | null>;
 
 function useProperties(ref: Ref, token: Token | null, connection: Connection | null, messages: Partial<Messages> = {}): void {
   // By its text: an object written into JSX is another one on each render.
   const words = JSON.stringify(messages);
-  usePageEffect(() => void (ref.current && Object.assign(ref.current, { token, connection })), [ref, token, connection]);
-  usePageEffect(() => void (ref.current && Object.assign(ref.current, { messages: JSON.parse(words) as Partial<Messages> })), [ref, words]);
+  usePageEffect(() => {
+    if (!ref.current) return;
+    ref.current.token = token;
+    ref.current.connection = connection;
+  }, [ref, token, connection]);
+  usePageEffect(() => {
+    if (ref.current) ref.current.messages = JSON.parse(words) as Partial<Messages>;
+  }, [ref, words]);
 }
 
 function useEvents(ref: Ref, props: TidingsInboxProps): void {

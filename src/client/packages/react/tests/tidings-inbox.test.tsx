@@ -97,6 +97,19 @@ test("what arrives and how much is unread is told", async () => {
   await soon(() => expect(told).toEqual([2, 3, "Number 3"]));
 });
 
+test("what a server has drawn is taken over without complaint", async () => {
+  const page = (
+    <TidingsProvider url={URL_OF_API} token={api.token} share={false}>
+      <TidingsInbox toast className="mine" />
+    </TidingsProvider>
+  );
+  const complaints = vi.spyOn(console, "error");
+  // As in server.test.tsx.
+  drawn = await draw(page, '<tidings-inbox toast="" class="mine"></tidings-inbox>');
+  await soon(() => expect(tag().inbox?.getState().items).toHaveLength(2));
+  expect(complaints).not.toHaveBeenCalled();
+});
+
 test("a ref is the element", async () => {
   const ref = createRef<TidingsInboxElement>();
   drawn = await draw(<TidingsInbox ref={ref} />);

@@ -9,6 +9,8 @@ import { ask, isPassing, waitBefore, wordOf } from "./asking";
 import type { Page, Status } from "./state";
 
 const PAGE_SIZE = 25;
+/** Of those that follow: whoever scrolls, scrolls on. */
+const NEXT_SIZE = 100;
 const LARGEST_PAGE = 200;
 const COUNT_AFTER_MS = 400;
 /** One notification to many people must not make all their pages ask in the same moment. */
@@ -79,7 +81,7 @@ export function createReader(connection: Connection, book: Book, intake: Intake,
 
   /** A new start reads as much as was there, so that one who has scrolled does not lose the place. */
   async function readPage(name: string, reach: Reach | undefined): Promise<Page> {
-    const limit = reaches.size > 0 ? PAGE_SIZE : Math.min(Math.max(book.known.items.size, PAGE_SIZE), LARGEST_PAGE);
+    const limit = reaches.size > 0 ? NEXT_SIZE : Math.min(Math.max(book.known.items.size, PAGE_SIZE), LARGEST_PAGE);
     const after = reach?.next ? `&after=${reach.next}` : "";
     const page = await ask<Page>(connection, `?limit=${limit}${name}${after}`);
     if (!hasBegun) connection.start(page.cursor);
