@@ -1,6 +1,7 @@
 """Pages with an inbox in a real Chromium before a real server."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from chromium import browser
@@ -19,9 +20,9 @@ async def new_page(browser: Browser, project: Project, tidings: Running) -> Asyn
     contexts: list[BrowserContext] = []
     pages: list[InboxPage] = []
 
-    async def new(attributes: str = "", subscriber: str = "alice", lang: str = "en", direction: str = "ltr", **options: object) -> InboxPage:
-        settings: dict[str, object] = {"viewport": {"width": 1100, "height": 800}, "locale": "en-GB"} | options
-        context = await browser.new_context(**settings)  # type: ignore[arg-type]
+    async def new(attributes: str = "", subscriber: str = "alice", lang: str = "en", direction: str = "ltr", **options: Any) -> InboxPage:
+        settings: dict[str, Any] = {"viewport": {"width": 1100, "height": 800}, "locale": "en-GB"} | options
+        context = await browser.new_context(**settings)
         contexts.append(context)
         page = await open_page(context, project.base_url, lambda: project.token(subscriber), attributes, lang, direction)
         pages.append(page)
