@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from client.conftest import NewTab
+from client.tab import Tab
 from running import Project, Running, until
 
 WAYS = ["fetch", "eventsource", "poll"]
@@ -118,7 +119,7 @@ async def test_a_page_of_another_origin_is_served_too(new: NewTab, project: Proj
 async def test_a_listener_that_fails_costs_the_others_nothing(new: NewTab, project: Project) -> None:
     tab = await new()
     await tab.connect(transports=["fetch"])
-    await tab.page.evaluate("connection.on('notification', () => { throw new Error('of the page') })")
+    await tab.page.evaluate("void connection.on('notification', () => { throw new Error('of the page') })")
     await tab.live()
     for title in ("one", "two"):
         await project.publish(title, ["alice"])
@@ -145,3 +146,65 @@ async def test_a_paused_connection_frees_its_stream_and_goes_on_where_it_was(new
     await project.publish("meanwhile", ["alice"])
     await tab.page.evaluate("connection.start()")
     await tab.has_heard("before", "meanwhile")
+
+
+async def test_what_a_listener_closed_before_it_was_handed_out_comes_next_time(new: NewTab, project: Project) -> None:
+    """Three events in one piece, and the first one's listener closes the connection: the other two were never told."""
+    tab = await (await new()).connected()
+    await tab.page.evaluate("void connection.on('notification', () => connection.close())")
+    batch = [{"to": ["alice"], "title": title} for title in ("one", "two", "three")]
+    await project.call("POST", "/v1/notifications/batch", {"notifications": batch})
+    await tab.has_heard("one")
+    await tab.connected()
+    await tab.has_heard("one", "two", "three")
+
+
+async def test_a_cursor_that_the_server_does_not_know_is_a_reset_and_nothing_falls_behind_it(new: NewTab, project: Project) -> None:
+    tab = await new()
+    await tab.connect(cursor="nonsense")
+    await until(lambda: was_reset(tab), 10)
+    # The page reads its inbox now; what comes from here on is streamed.
+    await project.publish("after the reset", ["alice"])
+    await tab.has_heard("after the reset")
+
+
+async def was_reset(tab: Tab) -> bool:
+    return bool(await tab.page.evaluate("heard.some((one) => one.name === 'reset')"))
+
+
+async def test_a_reset_that_was_cut_off_after_ready_is_told_all_the_same(new: NewTab, project: Project) -> None:
+    """`ready` comes first and names the head; only the reset that follows may move the cursor there."""
+    tab = await new()
+    cut = """() => {
+      const real = window.fetch;
+      let cuts = 1;
+      window.fetch = async (...request) => {
+        const response = await real(...request);
+        if (!String(request[0]).includes("/v1/stream?") || cuts-- <= 0) return response;
+        const reader = response.body.getReader();
+        const text = new TextDecoder().decode((await reader.read()).value);
+        await reader.cancel();
+        return new Response(text.slice(0, text.indexOf("event: reset") + 5), { headers: response.headers });
+      };
+    }"""
+    await tab.page.evaluate(cut)
+    await tab.connect(cursor="anotherepoch.5", transports=["fetch"])
+    await until(lambda: was_reset(tab), 20)
+
+
+async def test_a_token_that_never_comes_does_not_outlive_the_connection(new: NewTab, project: Project) -> None:
+    """It held the lock of all tabs, and the next one waited for ever."""
+    first = await new()
+    await first.page.evaluate("""async () => {
+      const token = await freshToken();
+      let asked = 0;
+      open_({ token: () => (asked++ ? new Promise(() => undefined) : token) });
+    }""")
+    await first.live()
+    second = await (await new()).connected()
+    # The leader's token is refused, and there is no other: it waits for one.
+    await project.call("POST", "/v1/subscribers/alice/tokens/revoke")
+    await first.page.evaluate("connection.close()")
+    await second.live()
+    await project.publish("through the second", ["alice"])
+    await second.has_heard("through the second")

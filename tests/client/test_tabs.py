@@ -6,6 +6,7 @@ from typing import Any
 import aiohttp
 from client.conftest import NewTab
 from client.tab import Tab
+from playwright.async_api import Route
 from running import Project, Running, until
 
 OPEN = "tidings_streams "
@@ -138,3 +139,29 @@ async def test_a_page_that_comes_back_goes_on_where_this_browser_was(new: NewTab
     await tab.load()
     await tab.connected()
     await tab.has_heard("while away")
+
+
+async def test_a_follower_with_an_older_cursor_is_not_led_past_it_by_a_leader_without_one(new: NewTab, project: Project) -> None:
+    first = await new()
+    cursor = (await project.call("GET", "/v1/stream/poll", Authorization=f"Bearer {await project.token('alice')}"))["cursor"]
+    await project.publish("one", ["alice"])
+    # The leader has no cursor, and its stream opens late.
+    await first.page.route("**/v1/stream", lambda route: asyncio.ensure_future(later(route)))
+    await first.connect()
+    second = await new()
+    await second.connect(cursor=cursor)
+    await project.publish("two", ["alice"])
+    await second.has_heard("one", "two")
+
+
+async def later(route: Route) -> None:
+    await asyncio.sleep(1)
+    await route.continue_()
+
+
+async def test_a_frame_that_is_refused_locks_has_its_own_stream(new: NewTab, project: Project) -> None:
+    tab = await new()
+    await tab.page.evaluate("() => { navigator.locks.request = () => Promise.reject(new DOMException('no', 'SecurityError')); }")
+    await tab.connected()
+    await project.publish("alone", ["alice"])
+    await tab.has_heard("alone")

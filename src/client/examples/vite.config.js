@@ -15,7 +15,12 @@ export default defineConfig({
     alias: Object.fromEntries(["client", "inbox", "react"].map((name) => [`@tidings/${name}`, here(`../packages/${name}/dist/index.js`)])),
     dedupe: ["react", "react-dom"],
   },
-  server: { proxy: Object.fromEntries(["/client", "/v1", "/demo"].map((path) => [path, TIDINGS])) },
+  server: {
+    // As an object: as text, Vite would put another Host on what it passes on, and the demo answers its own pages only.
+    proxy: Object.fromEntries(["/client", "/v1", "/demo"].map((path) => [path, { target: TIDINGS }])),
+    // Otherwise Vite looks for /client/inbox.js among our files, and says that it is not there.
+    preTransformRequests: false,
+  },
   // `plain` is served as it is.
   build: { rollupOptions: { input: ["react", "vue", "angular"].map((name) => here(`${name}/index.html`)) } },
 });

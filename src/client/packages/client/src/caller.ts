@@ -35,6 +35,8 @@ export function claimsOf(token: string): Claims {
 }
 
 const WORKS_FOR_S = 900;
+// A page's own answer that never comes must not stop all its tabs.
+const TOKEN_WITHIN_MS = 30_000;
 
 export class Caller {
   private asked: Promise<string> | undefined;
@@ -62,7 +64,7 @@ export class Caller {
 
   private async ask(source: () => string | Promise<string>): Promise<string> {
     try {
-      const token = await source();
+      const token = await inTime(source, TOKEN_WITHIN_MS);
       this.staleAt = performance.now() + 800 * lifeOf(token);
       return token;
     } catch (error) {
@@ -86,10 +88,19 @@ export class Caller {
     if (init.body !== undefined && init.body !== null) headers.set("Content-Type", "application/json");
     const response = await fetch(this.url + path, { cache: "no-store", ...init, headers });
     if (response.ok) return response;
+    // What else answers than Tidings, as a gateway does, has refused nothing in its name.
+    if (!response.headers.get("Content-Type")?.includes("problem+json")) throw new Error(`HTTP ${response.status}`);
     const problem = (await response.json().catch(() => ({}))) as { detail?: string; title?: string };
     const text = problem.detail ?? problem.title ?? `HTTP ${response.status}`;
     throw new Refused(response.status, text, Number(response.headers.get("Retry-After")) || 0);
   }
+}
+
+/** What the page answers, also when it throws before it promises anything. */
+async function inTime<Answer>(ask: () => Answer | Promise<Answer>, ms: number): Promise<Answer> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(new Error("token() does not answer")), ms)));
+  return Promise.race([Promise.resolve().then(ask), late]).finally(() => clearTimeout(timer));
 }
 
 /** Seconds. Counted from when it was made, so that a clock that is wrong here does not matter. */

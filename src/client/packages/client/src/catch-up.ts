@@ -1,17 +1,18 @@
 /** What a tab missed while another one streamed: asked of the server by polls that do not wait, and so count as no stream. */
 
-import { type Caller, Refused } from "./caller";
+import type { Caller } from "./caller";
 import { isOfEpoch, reaches } from "./cursor";
+import { isOfCursor } from "./stream";
 import { messageOf, polled } from "./transports/poll";
 import type { Message } from "./types";
-import { backOff, pause } from "./wait";
+import { backOff, pause, reasonOf } from "./wait";
 
 const AGAIN_MS = 250;
 
 interface Page {
   readonly cursor: string | null;
-  apply(message: Message): boolean;
-  startOver(reason: string): void;
+  take(message: Message): void;
+  startOver(reason: string, signal: AbortSignal): Promise<void>;
 }
 
 export class CatchUp {
@@ -32,13 +33,17 @@ export class CatchUp {
     void this.run().finally(() => (this.isRunning = false));
   }
 
+  /** A listener may end it in between. */
+  private hand(messages: Message[]): void {
+    for (const message of messages) if (!this.signal.aborted) this.page.take(message);
+  }
+
   private async run(): Promise<void> {
     let failures = 0;
     while (!this.signal.aborted && !reaches(this.page.cursor, this.target)) {
       try {
         const { events, cursor } = await polled({ caller: this.caller, cursor: this.page.cursor, signal: this.signal }, 0);
-        for (const event of events) this.page.apply(messageOf(event));
-        this.page.apply({ type: "moved", data: null, id: cursor });
+        this.hand([...events.map(messageOf), { type: "moved", data: null, id: cursor }]);
         failures = 0;
         if (events.length > 0) continue;
         // A new history, of which the leader has yet to hear.
@@ -46,7 +51,7 @@ export class CatchUp {
         // Another process answered, which is a moment behind the leader's.
         if (!reaches(this.page.cursor, this.target)) await pause(AGAIN_MS, this.signal);
       } catch (error) {
-        if (error instanceof Refused && (error.status === 400 || error.status === 410)) return this.page.startOver(error.message);
+        if (isOfCursor(error)) await this.page.startOver(reasonOf(error), this.signal).catch(() => undefined);
         failures += 1;
         await pause(AGAIN_MS + backOff(failures, 1000), this.signal);
       }

@@ -5,6 +5,7 @@ import { Bookmark, reaches } from "./cursor";
 import { CatchUp } from "./catch-up";
 import { type Log, type Sink, Stream } from "./stream";
 import { type Tab, Tabs, canShare } from "./tabs";
+import { polled } from "./transports/poll";
 import type { Connection, Events, Message, Options, State, TransportName } from "./types";
 import { backOff, pause, reasonOf, within } from "./wait";
 
@@ -27,6 +28,7 @@ export function connect(options: Options): Connection {
 class Page implements Connection, Tab, Sink {
   state: State = { name: "connecting", attempt: 0, transport: "fetch" };
   cursor: string | null;
+  isLeader = false;
   private readonly caller: Caller;
   private readonly ending: AbortController;
   private readonly listeners = new Map<string, Set<(data: never) => void>>();
@@ -41,6 +43,7 @@ class Page implements Connection, Tab, Sink {
     this.cursor = options.cursor ?? null;
     this.ending = within(options.signal ?? new AbortController().signal);
     this.log = logOf(options.debug);
+    if (this.ending.signal.aborted) this.ended();
     this.ending.signal.addEventListener("abort", () => this.ended());
   }
 
@@ -106,18 +109,17 @@ class Page implements Connection, Tab, Sink {
 
   private ended(): void {
     this.bookmark?.flush();
+    this.running = this.tabs = undefined;
     this.state = { name: "closed", why: "closed" };
     this.emit("state", this.state);
     this.listeners.clear();
   }
 
-  get isLeader(): boolean {
-    return this.running !== undefined && (this.tabs === undefined || this.tabs.isLeading);
-  }
-
   // Leading: the stream is ours
 
   async lead(signal: AbortSignal): Promise<void> {
+    this.isLeader = true;
+    signal.addEventListener("abort", () => (this.isLeader = false));
     this.tabs?.tellState();
     const why = await new Stream(this.caller, this.options.transports ?? WAYS, this, this.log).run(signal);
     if (why !== null) this.stop({ name: "closed", why });
@@ -128,8 +130,11 @@ class Page implements Connection, Tab, Sink {
     if (this.apply(message)) this.tabs?.tell(message, previous);
   }
 
-  startOver(reason: string): void {
-    this.take({ type: "reset", data: { reason, cursor: null }, id: null });
+  /** From where things stand now: the cursor comes first, so that what the page reads when it is told joins the stream without a gap. */
+  async startOver(reason: string, signal: AbortSignal): Promise<void> {
+    const { cursor } = await polled({ caller: this.caller, cursor: null, signal }, 0);
+    this.cursor = null;
+    this.take({ type: "reset", data: { reason, cursor }, id: cursor });
   }
 
   setState(state: State): void {
@@ -147,13 +152,14 @@ class Page implements Connection, Tab, Sink {
   // Following: another tab streams
 
   follow(message: Message, previous: string | null): void {
-    if (this.cursor === null || reaches(this.cursor, previous) || message.type === "reset") this.apply(message);
-    else this.catchUp?.to(message.id ?? previous);
+    const isNext = previous !== null && reaches(this.cursor, previous);
+    if (this.cursor === null || isNext || message.id === null || message.type === "reset") this.apply(message);
+    else this.catchUp?.to(message.id);
   }
 
   followState(state: State, cursor: string | null): void {
     this.setState(state);
-    if (this.cursor === null) this.moveTo(cursor);
+    if (this.cursor === null && cursor !== null) this.moveTo(cursor);
     else if (!reaches(this.cursor, cursor)) this.catchUp?.to(cursor);
   }
 
@@ -164,16 +170,17 @@ class Page implements Connection, Tab, Sink {
     const { type, data } = message;
     // Counts carry no place of their own: over EventSource and polls they come with a neighbour's.
     const id = type === "inbox.counts" ? null : message.id;
-    if (id !== null && type !== "reset" && this.cursor !== null && reaches(this.cursor, id)) return false;
-    if (id !== null || type === "reset") this.moveTo(id);
+    if (id !== null && this.cursor !== null && reaches(this.cursor, id)) return false;
+    // `ready` says where we asked to go on; or a reset follows, and until it has come we stand where we stood.
+    if (id !== null && (type !== "ready" || this.cursor === null)) this.moveTo(id, type === "reset");
     this.log(type, message);
     if (HEARD.has(type)) this.emit(type as keyof Events, data as never);
     return true;
   }
 
-  private moveTo(cursor: string | null): void {
+  private moveTo(cursor: string, goesBack = false): void {
     this.cursor = cursor;
-    this.bookmark?.write(cursor);
+    this.bookmark?.write(cursor, goesBack);
   }
 
   private emit<Name extends keyof Events>(name: Name, data: Events[Name]): void {
@@ -189,6 +196,13 @@ class Page implements Connection, Tab, Sink {
 }
 
 function logOf(debug: Options["debug"]): Log {
-  if (typeof debug === "function") return debug;
-  return debug ? (line, detail) => console.debug(`tidings: ${line}`, detail) : () => undefined;
+  if (!debug) return () => undefined;
+  const write = typeof debug === "function" ? debug : (line: string, detail?: unknown) => console.debug(`tidings: ${line}`, detail);
+  return (line, detail) => {
+    try {
+      write(line, detail);
+    } catch (error) {
+      reportError(error);
+    }
+  };
 }

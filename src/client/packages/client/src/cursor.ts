@@ -24,6 +24,7 @@ const WRITE_EVERY_MS = 1000;
 export class Bookmark {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private latest: string | null = null;
+  private goesBack = false;
 
   constructor(private readonly key: string) {}
 
@@ -35,17 +36,18 @@ export class Bookmark {
     }
   }
 
-  /** Soon: a burst of a thousand events is one write. */
-  write(cursor: string | null): void {
+  /** Soon: a burst of a thousand events is one write.   goesBack: also if another tab was further, as after a reset. */
+  write(cursor: string, goesBack = false): void {
     this.latest = cursor;
+    this.goesBack ||= goesBack;
     this.timer ??= setTimeout(() => this.flush(), WRITE_EVERY_MS);
   }
 
   flush(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    // Another tab may be further.
-    if (this.latest === null || reaches(this.read(), this.latest)) return;
+    if (this.latest === null || (!this.goesBack && reaches(this.read(), this.latest))) return;
+    this.goesBack = false;
     try {
       localStorage.setItem(this.key, this.latest);
     } catch {

@@ -12,23 +12,30 @@ import { Ways } from "./ways";
 const ANSWERS_WITHIN_MS = 3_000;
 // Browsers have been wrong about being offline.
 const OFFLINE_TRY_MS = 10_000;
+const STEADY_MS = 10_000;
+// Whatever Retry-After says; above 2³¹ ms a timer ends at once.
+const LONGEST_REST_MS = 300_000;
 
 /** Who wants the stream.   cursor: where it stands; moved by what it takes. */
 export interface Sink {
   readonly cursor: string | null;
   take(message: Message): void;
-  /** The server does not know the cursor. */
-  startOver(why: string): void;
+  /** The server does not know the cursor: take a new one, and say so. */
+  startOver(why: string, signal: AbortSignal): Promise<void>;
   stateOfStream(state: State): void;
 }
 
 export type Log = (line: string, detail?: unknown) => void;
 
+/** Whether the server says that it does not know the cursor. */
+export function isOfCursor(why: unknown): boolean {
+  return why instanceof Refused && (why.status === 400 || why.status === 410);
+}
+
 export class Stream {
   private readonly ways: Ways;
   private attempt = 0;
   private retryMs = 1000;
-  private refusals = 0;
 
   constructor(
     private readonly caller: Caller,
@@ -43,11 +50,12 @@ export class Stream {
   async run(signal: AbortSignal): Promise<string | null> {
     while (!signal.aborted) {
       await this.online(signal);
+      if (signal.aborted) break;
       const { why, wasLive } = await this.visit(signal);
       if (signal.aborted) break;
       this.log(`${this.ways.current}: ${reasonOf(why)}`, why);
       if (this.isFinal(why)) return reasonOf(why);
-      if (why instanceof Refused && (why.status === 400 || why.status === 410)) this.sink.startOver(reasonOf(why));
+      if (isOfCursor(why)) await this.sink.startOver(reasonOf(why), signal).catch(() => undefined);
       if (wasLive || !(await this.isBlocked(why, signal)) || !this.ways.blame(why instanceof Silent || why instanceof Unsupported)) {
         await this.rest(why, signal);
       }
@@ -67,8 +75,11 @@ export class Stream {
     this.sink.stateOfStream({ name: "connecting", attempt: this.attempt, transport });
     const visit = new Visit(this.caller, transport, this, signal);
     const better = this.ways.isWorse ? setTimeout(() => this.tryBetter(visit), this.ways.betterAfterMs) : undefined;
+    const began = Date.now();
     const why = await visit.run();
     clearTimeout(better);
+    // One that is cut as soon as it is open is no success.
+    if (visit.wasLive && Date.now() - began > STEADY_MS) this.attempt = 0;
     return { why, wasLive: visit.wasLive };
   }
 
@@ -86,7 +97,7 @@ export class Stream {
     const patience = within(signal);
     const timer = setTimeout(() => patience.abort(), ANSWERS_WITHIN_MS);
     try {
-      await polled({ caller: this.caller, cursor: null, signal: patience.signal }, 0);
+      await polled({ caller: this.caller, cursor: this.cursor, signal: patience.signal }, 0);
       return true;
     } catch {
       return false;
@@ -96,17 +107,17 @@ export class Stream {
     }
   }
 
-  /** Whether it is no use to come back: a second refusal in a row, of a token that was certainly new. */
+  /** Whether it is no use to come back: the token was refused, and there is no other. Otherwise a new one is asked for. */
   private isFinal(why: unknown): boolean {
-    const isRefused = why instanceof Refused && (why.status === 401 || why.status === 403);
-    this.refusals = isRefused ? this.refusals + 1 : 0;
-    if (isRefused) void this.caller.token(true).catch(() => undefined);
-    return this.refusals > (this.caller.hasOneTokenOnly ? 0 : 1);
+    if (!(why instanceof Refused) || (why.status !== 401 && why.status !== 403)) return false;
+    if (!this.caller.hasOneTokenOnly) void this.caller.token(true).catch(() => undefined);
+    return this.caller.hasOneTokenOnly;
   }
 
   private async rest(why: unknown, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
     const asked = why instanceof Refused ? 1000 * why.retryAfter : 0;
-    const wait = Math.round(Math.max(asked, backOff(this.attempt, this.retryMs)));
+    const wait = Math.round(Math.min(asked + backOff(this.attempt, this.retryMs), LONGEST_REST_MS));
     this.attempt += 1;
     this.sink.stateOfStream({ name: "waiting", until: Date.now() + wait, why: reasonOf(why) });
     await pause(wait, signal);
@@ -127,8 +138,6 @@ export class Stream {
   }
 
   live(transport: TransportName): void {
-    this.attempt = 0;
-    this.refusals = 0;
     this.ways.live();
     this.sink.stateOfStream({ name: "live", transport, since: Date.now() });
   }

@@ -12,6 +12,8 @@ import type { Message, State } from "./types";
 import { within } from "./wait";
 
 const ANSWERS_WITHIN_MS = 800;
+// A leader may fall asleep while another tab is in view.
+const LOOK_EVERY_MS = 15_000;
 
 /** previous: the leader's cursor before the message. */
 type Said = { kind: "message"; message: Message; previous: string | null } | { kind: "state"; state: State; cursor: string | null } | { kind: "ask" };
@@ -47,14 +49,20 @@ export class Tabs {
   /** Ends with the signal, or when leading ended by itself. */
   async run(): Promise<void> {
     this.look();
+    const looking = setInterval(() => document.hidden || this.isLeading || this.look(), LOOK_EVERY_MS);
+    this.signal.addEventListener("abort", () => clearInterval(looking));
     while (!this.signal.aborted) {
-      const isOver = await this.queue({ signal: this.signal }).catch(() => false);
-      if (isOver) return;
+      try {
+        if (await this.queue({ signal: this.signal })) return;
+      } catch (error) {
+        // The lock was taken away; or none is to be had, as in a frame without an origin: then this tab is on its own.
+        if ((error as Error).name !== "AbortError") return this.tab.lead(this.signal);
+      }
     }
   }
 
   tell(message: Message, previous: string | null): void {
-    this.say({ kind: "message", message, previous });
+    if (this.isLeading) this.say({ kind: "message", message, previous });
   }
 
   tellState(): void {

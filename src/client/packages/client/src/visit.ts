@@ -12,9 +12,12 @@ import { within } from "./wait";
 
 // The server says something each 15 s, and answers a poll within 25.
 const SILENCE_MS = 40_000;
-const OPENS_WITHIN_MS = 5_000;
+// A server that is behind may take five to know the cursor.
+const OPENS_WITHIN_MS = 8_000;
+// EventSource keeps heartbeats to itself, so its silence says little.
+const DEAF_SILENCE_MS = 300_000;
 // Whoever comes back to a page after this long does not wait for the watchdog to learn that the connection is gone.
-const STALE_MS = 20_000;
+const STALE_MS = 30_000;
 
 const TRANSPORTS: Record<TransportName, Transport> = { fetch: overFetch, eventsource: overEventSource, poll: overPoll };
 
@@ -53,11 +56,10 @@ export class Visit implements Attempt {
 
   /** Answers why it ended. */
   async run(): Promise<unknown> {
-    this.silence.allow(OPENS_WITHIN_MS);
     addEventListener("offline", this.cut);
     document.addEventListener("visibilitychange", this.look);
     try {
-      await TRANSPORTS[this.name](this);
+      await Promise.race([this.open(), this.aborted()]);
       return this.closed === null ? new Error("the server ended the stream") : new Refused(401, this.closed);
     } catch (error) {
       // A request that was aborted says only that; the signal knows why.
@@ -68,6 +70,18 @@ export class Visit implements Attempt {
       document.removeEventListener("visibilitychange", this.look);
       this.ending.abort();
     }
+  }
+
+  private async open(): Promise<void> {
+    // How long the page takes to find a token says nothing about the way.
+    await this.caller.token();
+    this.silence.allow(OPENS_WITHIN_MS);
+    await TRANSPORTS[this.name](this);
+  }
+
+  /** Whatever the way waits for, and be it the page's token, ends with the signal. */
+  private aborted(): Promise<never> {
+    return new Promise((_, reject) => this.signal.addEventListener("abort", () => reject(this.signal.reason)));
   }
 
   end(why: string): void {
@@ -82,8 +96,7 @@ export class Visit implements Attempt {
 
   heard(): void {
     this.heardAt = Date.now();
-    // EventSource keeps heartbeats to itself, so its silence says nothing once it is live.
-    if (this.wasLive) this.silence.allow(this.name === "eventsource" ? null : SILENCE_MS);
+    if (this.wasLive) this.silence.allow(this.name === "eventsource" ? DEAF_SILENCE_MS : SILENCE_MS);
   }
 
   retry(ms: number): void {
@@ -91,6 +104,8 @@ export class Visit implements Attempt {
   }
 
   message(message: Message): void {
+    // A listener may have closed it; what comes after in the same piece was not handed out.
+    if (this.signal.aborted) return;
     const { type, data } = message;
     if (type === "closed") this.closed = (data as { reason: string }).reason;
     if (type === "ready" || type === "moved") this.live();

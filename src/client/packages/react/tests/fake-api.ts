@@ -64,7 +64,7 @@ export function fakeApi(...items: Item[]): FakeApi {
   vi.stubGlobal("fetch", async (input: string, init: RequestInit = {}) => {
     const { pathname } = new URL(input);
     api.requests.push(`${init.method ?? "GET"} ${pathname}`);
-    if (new Headers(init.headers).get("Authorization") === `Bearer ${api.refused}`) return Response.json({}, { status: 401 });
+    if (new Headers(init.headers).get("Authorization") === `Bearer ${api.refused}`) return refusal();
     if (pathname === "/v1/stream") return stream(init.signal);
     if (pathname === "/v1/inbox/counts") return Response.json(counts());
     if (pathname === "/v1/inbox/read") return Response.json(read((JSON.parse(String(init.body)) as { ids: string[] }).ids));
@@ -72,6 +72,8 @@ export function fakeApi(...items: Item[]): FakeApi {
   });
   return api;
 }
+
+const refusal = (): Response => new Response("{}", { status: 401, headers: { "Content-Type": "application/problem+json" } });
 
 export function item(n: number, over: Partial<Item> = {}): Item {
   return {

@@ -55,6 +55,7 @@ test("StrictMode, which opens it twice, leaves one stream and asks once; at the 
 
 test("a token function that is another on each render keeps the connection, and the newest is asked", async () => {
   drawn = await draw(<Provider token={() => "older"} children={<List />} />);
+  await soon(() => expect(titles()).toHaveLength(2));
   await soon(() => expect(api.streams.size).toBe(1));
   const before = [...api.streams];
   await drawn.again(<Provider token={() => "newer"} children={<List />} />);

@@ -34,10 +34,13 @@ export async function draw(node: ReactNode, html?: string): Promise<Drawn> {
   };
 }
 
+/** A busy machine takes its time. */
+const UNHURRIED = { timeout: 4000 };
+
 /** Until what was promised has come, and React has drawn it. */
 export async function soon(check: () => void): Promise<void> {
   await vi.waitFor(async () => {
     await act(async () => new Promise((resolve) => setTimeout(resolve, 5)));
     check();
-  });
+  }, UNHURRIED);
 }

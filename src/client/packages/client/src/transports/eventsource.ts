@@ -10,6 +10,7 @@ export const overEventSource: Transport = async (attempt) => {
   const { caller, signal } = attempt;
   const answer = await caller.fetch("/v1/stream/tickets", { method: "POST", signal });
   const { ticket } = (await answer.json()) as { ticket: string };
+  signal.throwIfAborted();
   const source = new EventSource(caller.url + withCursor(`/v1/stream?ticket=${ticket}`, attempt.cursor));
   const hear = (event: Event): void => {
     const { type, data, lastEventId } = event as MessageEvent<string>;
