@@ -28,6 +28,7 @@ MEASURES = (
     "many",
     "churn",
     "inbox",
+    "scroll",
     "growth",
 )
 
