@@ -8,6 +8,7 @@ import type { Message } from "./types";
 import { backOff, pause, reasonOf } from "./wait";
 
 const AGAIN_MS = 250;
+const LONGEST_REST_MS = 10_000;
 
 interface Page {
   readonly cursor: string | null;
@@ -39,21 +40,23 @@ export class CatchUp {
   }
 
   private async run(): Promise<void> {
-    let failures = 0;
+    let rests = 0;
     while (!this.signal.aborted && !reaches(this.page.cursor, this.target)) {
       try {
         const { events, cursor } = await polled({ caller: this.caller, cursor: this.page.cursor, signal: this.signal }, 0);
         this.hand([...events.map(messageOf), { type: "moved", data: null, id: cursor }]);
-        failures = 0;
-        if (events.length > 0) continue;
+        if (events.length > 0) {
+          rests = 0;
+          continue;
+        }
         // A new history, of which the leader has yet to hear.
         if (this.target !== null && !isOfEpoch(this.target, cursor)) return;
         // Another process answered, which is a moment behind the leader's.
-        if (!reaches(this.page.cursor, this.target)) await pause(AGAIN_MS, this.signal);
+        if (!reaches(this.page.cursor, this.target)) await pause(Math.min(AGAIN_MS * 2 ** rests++, LONGEST_REST_MS), this.signal);
       } catch (error) {
         if (isOfCursor(error)) await this.page.startOver(reasonOf(error), this.signal).catch(() => undefined);
-        failures += 1;
-        await pause(AGAIN_MS + backOff(failures, 1000), this.signal);
+        rests += 1;
+        await pause(AGAIN_MS + backOff(rests, 1000), this.signal);
       }
     }
   }
