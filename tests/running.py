@@ -46,6 +46,16 @@ async def until(condition: Callable[[], Awaitable[Any]], within: float = 10, wha
         await asyncio.sleep(0.02)
 
 
+async def listens(port: int) -> bool:
+    """Whether something on this machine takes connections there."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
 class Part:
     """A process of a running system, in the hands of a test."""
 

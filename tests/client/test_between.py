@@ -9,13 +9,11 @@ from pathlib import Path
 import pytest
 from client.conftest import NewTab
 from client.tab import Tab
+from doctor.between import BUFFERS
 from proxies.proxy import OF_NGINX, binary
-from running import Api, Project, Running, until
+from running import Api, Project, Running, listens, until
 
 from tidings.platform.embedded.memory import free_port
-
-# As nginx is without a word of configuration, and deaf to the header with which Tidings asks for less.
-BUFFERING = "proxy_buffering on; proxy_buffers 8 64k; proxy_buffer_size 64k; proxy_ignore_headers X-Accel-Buffering;"
 
 CONFIGURATION = """
 worker_processes 1;
@@ -52,15 +50,7 @@ class Nginx:
             stderr=DEVNULL,
             start_new_session=True,
         )
-        await until(self.answers, 10)
-
-    async def answers(self) -> bool:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        except OSError:
-            return False
-        writer.close()
-        return True
+        await until(lambda: listens(self.port), 10, "nginx answers")
 
     async def kill(self) -> None:
         """With its workers, which hold the connections."""
@@ -79,7 +69,7 @@ async def nginx(request: pytest.FixtureRequest, tmp_path: Path, tidings: Running
     await nginx.kill()
 
 
-@pytest.mark.parametrize("nginx", [BUFFERING], indirect=True, ids=["buffering"])
+@pytest.mark.parametrize("nginx", [BUFFERS], indirect=True, ids=["buffering"])
 async def test_behind_a_proxy_that_holds_streams_back_long_polling_takes_over(nginx: Nginx, new: NewTab, project: Project) -> None:
     tab = await new(base_url=nginx.url)
     await tab.connect()

@@ -88,6 +88,19 @@ async def test_a_stream_outlives_its_token_without_an_end(new: NewTab, project: 
     assert (await tab.states()).count("live") == 1
 
 
+async def test_a_stream_whose_token_expired_opens_anew_and_nothing_is_missed(new: NewTab, project: Project) -> None:
+    """It cannot be renewed here, so it ends with its token."""
+    tab = await new(ttl=3)
+    await tab.page.route("**/v1/stream/renew", lambda route: asyncio.ensure_future(route.abort()))
+    await tab.connected()
+    titles: list[str] = []
+    while (await tab.states()).count("live") < 3:
+        titles.append(f"number {len(titles)}")
+        await project.publish(titles[-1], ["alice"])
+        await asyncio.sleep(0.5)
+    await tab.has_heard(*titles)
+
+
 async def test_a_revoked_token_is_replaced_and_nothing_is_missed(new: NewTab, project: Project) -> None:
     tab = await (await new()).connected()
     await project.publish("before", ["alice"])

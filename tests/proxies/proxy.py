@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from certificate import Certificate
-from running import Api, until
+from running import Api, listens, until
 
 from tidings.platform.embedded.memory import free_port
 
@@ -41,12 +41,7 @@ class Proxy:
     async def answers(self) -> bool:
         assert self.process is not None
         assert self.process.returncode is None, (self.folder / f"{self.name}.log").read_text()[-2000:]
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        except OSError:
-            return False
-        writer.close()
-        return True
+        return await listens(self.port)
 
     async def end(self) -> None:
         if self.process is not None and self.process.returncode is None:

@@ -66,7 +66,7 @@ async def poll(edge: "StreamEdge", request: AnyRequest, visitor: Visitor, cursor
         if reason is not None:
             return reset(replay, reason)
         answer = await look(replay)
-        if answer.events or wait <= 0:
+        if answer.events or wait <= 0 or edge.refuses:
             return answer
         # Only a poll that stays counts as a stream.
         await edge.admission.admit(visitor.subscriber, visitor.tenant.id)

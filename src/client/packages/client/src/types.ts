@@ -40,7 +40,7 @@ export interface Retracted {
 /** The stream goes on from `cursor`, and what lay before cannot be told any more: read the inbox afresh. */
 export interface Reset {
   reason: string;
-  cursor: string | null;
+  cursor: string;
 }
 
 export type TransportName = "fetch" | "eventsource" | "poll";

@@ -81,7 +81,12 @@ export class Visit implements Attempt {
 
   /** Whatever the way waits for, and be it the page's token, ends with the signal. */
   private aborted(): Promise<never> {
-    return new Promise((_, reject) => this.signal.addEventListener("abort", () => reject(this.signal.reason)));
+    return new Promise((_, reject) => {
+      const end = (): void => reject(this.signal.reason);
+      // A listener of the state may have closed it before it began.
+      if (this.signal.aborted) end();
+      else this.signal.addEventListener("abort", end);
+    });
   }
 
   end(why: string): void {

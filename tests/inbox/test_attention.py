@@ -1,0 +1,70 @@
+"""How an inbox asks for attention, where page and person want it to: a card in the corner, a sound, a notification of the desktop."""
+
+from inbox.conftest import NewPage
+from inbox.inbox_page import SOON_MS, InboxPage
+from playwright.async_api import expect
+from running import Project, until
+
+RECORD = """() => {
+  window.sounded = 0;
+  const start = AudioScheduledSourceNode.prototype.start;
+  AudioScheduledSourceNode.prototype.start = function (...when) { sounded += 1; return start.apply(this, when); };
+  window.shown = [];
+  window.Notification = class {
+    static permission = "default";
+    static async requestPermission() { return (Notification.permission = "granted"); }
+    constructor(title, { body }) { shown.push([title, body]); }
+  };
+  document.hasFocus = () => false;
+}"""
+
+
+async def test_a_card_shows_what_arrives_while_the_inbox_is_closed_and_opens_it(new_page: NewPage, project: Project) -> None:
+    page = await new_page("toast")
+    await page.has_badge("")
+    await project.publish("Look here", ["alice"], body="Now")
+    card = page.element.locator("[part~=toast]")
+    await expect(card).to_contain_text("Look here", timeout=SOON_MS)
+    await card.get_by_text("Look here").click()
+    await expect(card).to_have_count(0)
+    assert [detail["item"]["title"] for detail in await page.told("tidings-open")] == ["Look here"]
+
+
+async def test_without_being_asked_nothing_is_shown_or_heard(new_page: NewPage, project: Project) -> None:
+    page = await new_page()
+    await page.page.evaluate(RECORD)
+    await project.publish("Quietly", ["alice"])
+    await page.has_badge("1")
+    assert await page.element.locator("[part~=toast]").count() == 0
+    assert await page.page.evaluate("[sounded, shown.length]") == [0, 0]
+
+
+async def test_an_arrival_sounds_once_the_page_was_clicked(new_page: NewPage, project: Project) -> None:
+    page = await new_page("sound")
+    await page.page.evaluate(RECORD)
+    await page.page.locator("#else").click()
+
+    async def has_sounded() -> bool:
+        await project.publish("Ding", ["alice"])
+        return bool(await page.page.evaluate("sounded"))
+
+    await until(has_sounded, 10)
+
+
+async def allow_desktop(page: InboxPage) -> None:
+    await page.open()
+    await page.panel.get_by_role("button", name="Settings").click()
+    await page.panel.get_by_text("Desktop notifications").click()
+    await page.page.wait_for_function("Notification.permission === 'granted'")
+
+
+async def test_a_notification_of_the_desktop_is_shown_once_the_person_allowed_it(new_page: NewPage, project: Project) -> None:
+    page = await new_page("desktop")
+    await page.page.evaluate(RECORD)
+    await project.publish("Too early", ["alice"])
+    await page.has_badge("1")
+    assert await page.page.evaluate("shown") == []
+    await allow_desktop(page)
+    await project.publish("On the desktop", ["alice"], body="Really")
+    await page.has_badge("2")
+    assert await page.page.evaluate("shown") == [["On the desktop", "Really"]]
