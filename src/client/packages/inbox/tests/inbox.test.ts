@@ -262,7 +262,7 @@ test("a reset reads afresh; what was shown stays until then", async () => {
   await inbox.loadMore();
   server.items.delete(idOf(160));
   const answer = server.hold("/v1/inbox");
-  server.emit("reset", { reason: "retention", cursor: null });
+  server.emit("reset", { reason: "retention", cursor: "e.1" });
   expect(numbers(inbox)).toHaveLength(125);
   answer();
   await settled();
@@ -274,7 +274,7 @@ test("a page that comes after a reset is not joined to what was read afresh", as
   const { inbox, server } = await opened(...many(60));
   const answer = server.hold("/v1/inbox");
   const more = inbox.loadMore();
-  server.emit("reset", { reason: "retention", cursor: null });
+  server.emit("reset", { reason: "retention", cursor: "e.1" });
   answer();
   await more;
   await settled();
