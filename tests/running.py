@@ -316,6 +316,8 @@ async def running(servers: Servers, database_url: str, **settings: str) -> Async
         "TIDINGS_SECRET_KEY": SECRET,
         "TIDINGS_DRAIN_S": str(DRAIN_S),
         "TIDINGS_LOG_LEVEL": "INFO",
+        # Receivers of the tests.
+        "TIDINGS_OUTBOUND_ALLOW": "127.0.0.0/8",
         "PYTHONUNBUFFERED": "1",
     } | settings
     known = Settings(database_url=database_url, redis_url=servers.redis_url, state_dir=servers.state, secret_key=SECRET)

@@ -2,26 +2,24 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import asyncpg
-from loguru import logger
 
+from tidings.deliveries.ledger.retention import keep_ledger
 from tidings.events.wake import Waker
 from tidings.notifications.fanout import advance_one
 from tidings.notifications.sweep import expire_due, keep_house
-from tidings.platform.metrics import ERRORS
-from tidings.platform.postgres import NOT_YET, POSTGRES_AWAY, open_pool
 from tidings.platform.redis import open_redis
 from tidings.settings import Settings
+from workers.keeping import keep_doing, pool_when_there
 
 FANOUT_IDLE_S = 0.05
 # After a chunk, this share of the time it took, if others publish: those that waited for a processor or the disk go first.
 FANOUT_REST = 0.5
 EXPIRY_IDLE_S = 1.0
 HOUSE_IDLE_S = 600.0
-AWAY_S = 1.0
+NAME = "tidings projections"
 
 
 async def main(settings: Settings) -> None:
@@ -38,37 +36,12 @@ async def main(settings: Settings) -> None:
 
 async def work(database_url: str, waker: Waker, retention_days: int) -> None:
     async with asyncio.TaskGroup() as tasks:
-        pool = await pool_when_there(database_url)
+        pool = await pool_when_there(database_url, NAME)
         # A chunk need not wait for the disk, see `notifications/fanout.py`.
-        hasty = await pool_when_there(database_url, synchronous_commit="off")
-        tasks.create_task(keep_doing("fan-outs", FanOuts(hasty, waker).advance, FANOUT_IDLE_S))
-        tasks.create_task(keep_doing("expiry", lambda: expire(pool, waker), EXPIRY_IDLE_S))
-        tasks.create_task(keep_doing("house-keeping", lambda: house(pool, retention_days), HOUSE_IDLE_S))
-
-
-async def pool_when_there(url: str, **settings: str) -> asyncpg.Pool:
-    while True:
-        try:
-            return await open_pool(url, "tidings_worker", 4, "tidings projections", **settings)
-        except NOT_YET:
-            await asyncio.sleep(AWAY_S)
-
-
-async def keep_doing(what: str, work: Callable[[], Awaitable[bool]], idle_s: float) -> None:
-    """Work until there is none, rest, and begin again; a failure is told once and tried again."""
-    troubled = False
-    while True:
-        try:
-            has_worked = await work()
-            troubled = False
-        except Exception as error:  # one bad row must not end the process that serves all the others
-            if not troubled:
-                # PostgreSQL that is away is no riddle; anything else is told with its traceback.
-                cause = None if isinstance(error, POSTGRES_AWAY) else error
-                logger.opt(exception=cause).warning("{}: {}; trying again", what, type(error).__name__)
-                ERRORS.labels("projections").inc()
-            troubled, has_worked = True, False
-        await asyncio.sleep(0 if has_worked else AWAY_S if troubled else idle_s)
+        hasty = await pool_when_there(database_url, NAME, synchronous_commit="off")
+        tasks.create_task(keep_doing("projections", "fan-outs", FanOuts(hasty, waker).advance, FANOUT_IDLE_S))
+        tasks.create_task(keep_doing("projections", "expiry", lambda: expire(pool, waker), EXPIRY_IDLE_S))
+        tasks.create_task(keep_doing("projections", "house-keeping", lambda: house(pool, retention_days), HOUSE_IDLE_S))
 
 
 class FanOuts:
@@ -105,4 +78,5 @@ async def expire(pool: asyncpg.Pool, waker: Waker) -> bool:
 async def house(pool: asyncpg.Pool, retention_days: int) -> bool:
     async with pool.acquire() as connection:
         await keep_house(connection, retention_days)
+        await keep_ledger(connection, retention_days)
     return False

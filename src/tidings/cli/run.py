@@ -37,7 +37,7 @@ READY_POLL_S = 0.1
 @click.command("run", short_help="Run everything on this machine: PostgreSQL, Valkey, API, workers.")
 def command() -> None:
     """Run everything on this machine until Ctrl-C: PostgreSQL and Valkey (unless TIDINGS_DATABASE_URL and TIDINGS_REDIS_URL name
-    others), an API process, the sequencer and the projections' worker, each started again when it dies.
+    others), an API process and one worker of each kind, each started again when it dies.
 
     The state lies in TIDINGS_STATE_DIR (.state by default), with demo.json: base_url, api_key, project and subscriber for scripts.
 
@@ -143,7 +143,7 @@ class Run:
     def programs(self) -> list[Own]:
         api_grace_s = self.settings.drain_s + self.settings.readiness_delay_s + API_GRACE_S
         wanted: list[tuple[str, tuple[str, ...], float]] = [("api", ("api",), api_grace_s)]
-        wanted += [(name, ("worker", name), WORKER_GRACE_S) for name in ("sequencer", "projections")]
+        wanted += [(name, ("worker", name), WORKER_GRACE_S) for name in ("sequencer", "projections", "planner", "deliveries")]
         coloured = sys.stderr.isatty()
         output = sys.stderr.buffer
         # JSON stays JSON: there the name is a member of each line.

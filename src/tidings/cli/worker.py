@@ -7,11 +7,11 @@ import click
 from tidings.cli.configuration import settings_with_servers
 from tidings.cli.process import begin_process, run_until_signalled, supervised_option
 
-NAMES = ("sequencer", "projections")
+NAMES = ("sequencer", "projections", "planner", "deliveries")
 ENDS_WITHIN_S = 10.0
 
 
-@click.command("worker", short_help="Run a worker: sequencer or projections.")
+@click.command("worker", short_help="Run a worker: sequencer, projections, planner or deliveries.")
 @click.argument("name", type=click.Choice(NAMES))
 @supervised_option
 def command(name: str, supervised: bool) -> None:
@@ -20,6 +20,10 @@ def command(name: str, supervised: bool) -> None:
     sequencer: gives events their place in the log. Several may run: each shard has one leader, and another takes over within seconds.
 
     projections: writes large audiences into inboxes, withdraws what has expired, keeps house. Several may run.
+
+    planner: turns the log into deliveries, and hands what is due to the workers. Several may run; each shard is planned by one of them.
+
+    deliveries: sends webhooks and the like. As many run as there is to send.
 
     \b
     Example:

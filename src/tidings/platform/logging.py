@@ -24,6 +24,8 @@ QUIET = {
     "uvicorn.access": logging.CRITICAL,
     "asyncio": logging.WARNING,
     "aiohttp": logging.WARNING,
+    # A line for each job.
+    "arq": logging.WARNING,
     # Its pools tell of each failed connection with a traceback, every second while PostgreSQL is away. Whoever asks them tells it once.
     "asyncpg": logging.CRITICAL,
 }

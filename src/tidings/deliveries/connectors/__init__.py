@@ -1,0 +1,1 @@
+"""How deliveries leave, one folder each."""

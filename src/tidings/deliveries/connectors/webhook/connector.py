@@ -1,0 +1,59 @@
+"""One attempt of a webhook."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from tidings import __version__
+from tidings.deliveries.connectors.connector import Destination
+from tidings.deliveries.connectors.webhook.answer import outcome_of, outcome_of_failure
+from tidings.deliveries.connectors.webhook.message import body_of
+from tidings.deliveries.connectors.webhook.signing import signature_header
+from tidings.deliveries.ledger.claim import Claimed
+from tidings.deliveries.ledger.outcome import Outcome
+from tidings.outbound.client import Outbound
+from tidings.outbound.errors import OutboundFailed
+
+# The specification's example: ten attempts over 75 h and a half.
+SCHEDULE = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+MOST_BYTES = 256 * 1024
+TIMEOUT_S = 15.0
+
+
+class Webhook:
+    name = "webhook"
+    schedule = SCHEDULE
+
+    async def send(self, outbound: Outbound, destination: Destination, delivery: Claimed) -> Outcome:
+        if delivery.data is None:
+            return Outcome(kind="refused", reason="expired", detail="The event is older than what the log retains.")
+        body = body_of(delivery)
+        if len(body) > MOST_BYTES:
+            return Outcome(kind="refused", reason="too_large", detail=f"The message is {len(body)} bytes; at most {MOST_BYTES} are sent.")
+        return await post(outbound, destination, delivery.id, body, datetime.now(UTC))
+
+
+async def post(outbound: Outbound, destination: Destination, identity: str, body: bytes, now: datetime) -> Outcome:
+    """identity: `webhook-id`, the same in each attempt, by which a receiver knows what it has seen."""
+    headers = {**destination.secrets.get("headers", {}), **headers_of(destination, identity, body, now)}
+    try:
+        answer = await outbound.request("POST", destination.config["url"], headers=headers, body=body, timeout_s=TIMEOUT_S, repeatable=True)
+    except OutboundFailed as error:
+        return outcome_of_failure(error)
+    return outcome_of(answer, datetime.now(UTC))
+
+
+def headers_of(destination: Destination, identity: str, body: bytes, now: datetime) -> dict[str, str]:
+    timestamp_s = int(now.timestamp())
+    return {
+        "content-type": "application/json",
+        "user-agent": f"Tidings/{__version__}",
+        "webhook-id": identity,
+        "webhook-timestamp": str(timestamp_s),
+        "webhook-signature": signature_header(valid_keys(destination.secrets["signing"], now), identity, timestamp_s, body),
+    }
+
+
+def valid_keys(signing: Iterable[Mapping[str, Any]], now: datetime) -> list[str]:
+    """The newest first, then those that a rotation lets count a while longer."""
+    return [one["key"] for one in signing if one["until"] is None or datetime.fromisoformat(one["until"]) > now]

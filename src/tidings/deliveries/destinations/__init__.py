@@ -1,0 +1,1 @@
+"""Where deliveries go: webhook endpoints, as their project sets them up."""

@@ -1,0 +1,49 @@
+"""Switching an endpoint off and on. What happens meanwhile is held, and sent by a replay when that is asked for."""
+
+from tidings.access.principals import KeyHolder
+from tidings.deliveries.destinations.endpoints import PAUSE, endpoint_event, get_endpoint, locked_endpoint
+from tidings.deliveries.destinations.structs import MOST_COUNTED, Enabled, EndpointDetail
+from tidings.deliveries.ledger.replays import Range, begin_replay
+from tidings.events.outbox import append
+from tidings.platform.postgres import Connection
+
+DISABLE = "UPDATE destinations SET disabled_at = now(), disabled_as = 'by_hand', updated_at = now() WHERE id = $1"
+ENABLE = "UPDATE destinations SET disabled_at = NULL, disabled_as = NULL, updated_at = now() WHERE id = $1"
+# With a clean record: otherwise the first failure would disable it again.
+RESUME = """
+UPDATE lanes SET paused = false, due_at = now(), breaker = 'closed', opened_at = NULL, openings = 0, good = 0, bad = 0, good_before = 0,
+    bad_before = 0, failing_since = NULL, failures = 0, warned = 0 WHERE destination = $1
+"""
+HELD = f"""
+SELECT (SELECT count(*) FROM (SELECT FROM deliveries WHERE destination = $1 AND state = 'held' LIMIT {MOST_COUNTED}) AS h) AS held,
+       (SELECT accepted_at FROM deliveries WHERE destination = $1 AND state = 'held' ORDER BY id LIMIT 1) AS since
+"""
+
+
+async def disable_endpoint(connection: Connection, holder: KeyHolder, key: str) -> EndpointDetail:
+    """Nothing changes when it was disabled before. Raises NotFound."""
+    row = await locked_endpoint(connection, holder.tenant, key)
+    is_new = row["disabled_at"] is None
+    if is_new:
+        await connection.execute(PAUSE, row["id"])
+        await connection.execute(DISABLE, row["id"])
+    detail = await get_endpoint(connection, holder.tenant, key)
+    if is_new:
+        await append(connection, [endpoint_event(holder, "endpoint.disabled", key, reason="by_hand")])
+    return detail
+
+
+async def enable_endpoint(connection: Connection, holder: KeyHolder, key: str, backfill: bool) -> Enabled:
+    """backfill: begin a replay of what was held. Raises NotFound."""
+    row = await locked_endpoint(connection, holder.tenant, key)
+    is_new = row["disabled_at"] is not None
+    if is_new:
+        await connection.execute(RESUME, row["id"])
+        await connection.execute(ENABLE, row["id"])
+    held, since = await connection.fetchrow(HELD, row["id"])
+    replay = None
+    if backfill and held:
+        replay = await begin_replay(connection, holder, row["id"], key, Range(None, None, ["held"]))
+    if is_new:
+        await append(connection, [endpoint_event(holder, "endpoint.enabled", key)])
+    return Enabled(id=key, held=held, since=since, replay=replay)

@@ -1,0 +1,70 @@
+"""Taking deliveries: the row of the attempt is the claim, so each attempt is made by one worker, and is known before it is made."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from tidings.platform.postgres import Connection
+
+# Only what is leased: a job that waited so long that its leases ran out finds its deliveries elsewhere.
+# A switched-off connector is asked for here too, so that what is queued does not go out after it.
+CLAIM = """
+WITH mine AS (
+    INSERT INTO attempts (delivery, number, project, destination, worker)
+    SELECT d.id, d.attempts + 1, d.project, d.destination, $2 FROM deliveries d JOIN lanes l ON l.destination = d.destination
+    WHERE d.id = ANY ($1::uuid[]) AND d.state = 'pending' AND d.lease_until IS NOT NULL
+      AND NOT l.paused AND l.connector <> ALL (SELECT connector FROM halts)
+    ON CONFLICT DO NOTHING
+    RETURNING delivery, number
+)
+SELECT d.id::text, mine.number, d.round, d.project, d.destination, t.updated_at AS destination_as_of, d.order_key, d.type, d.accepted_at,
+    d.notification::text, d.subscriber, e.data::text, e.internal::text, e.actor, cardinality(e.recipients) AS recipients
+FROM mine JOIN deliveries d ON d.id = mine.delivery JOIN destinations t ON t.id = d.destination
+LEFT JOIN events e ON e.shard = d.shard AND e.position = d.position AND e.created_at = d.event_at
+"""
+# Those that could not be claimed for one of the reasons above are let go; their lane decides anew.
+RELEASE = """
+WITH released AS (
+    UPDATE deliveries d SET lease_until = NULL WHERE id = ANY ($1::uuid[]) AND lease_until IS NOT NULL
+    AND NOT EXISTS (SELECT FROM attempts a WHERE a.delivery = d.id AND a.number = d.attempts + 1)
+    RETURNING destination
+)
+UPDATE lanes SET due_at = now() WHERE destination IN (
+    SELECT destination FROM lanes WHERE destination IN (SELECT destination FROM released) ORDER BY destination FOR UPDATE
+)
+"""
+RENEW = "UPDATE deliveries SET lease_until = $2 WHERE id = ANY ($1::uuid[]) AND lease_until IS NOT NULL"
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """A delivery to make an attempt of. data: of its event; None when the log does not reach back so far."""
+
+    id: str
+    number: int
+    round: int
+    project: int
+    destination: int
+    destination_as_of: datetime
+    order_key: str | None
+    type: str
+    accepted_at: datetime
+    notification: str | None
+    subscriber: int | None
+    data: str | None
+    internal: str | None
+    actor: str | None
+    recipients: int | None
+
+
+async def claim(connection: Connection, ids: Sequence[str], worker: str) -> list[Claimed]:
+    """Those of the ids that this worker is to attempt now."""
+    claimed = [Claimed(*row) for row in await connection.fetch(CLAIM, ids, worker)]
+    if len(claimed) < len(ids):
+        taken = {one.id for one in claimed}
+        await connection.execute(RELEASE, [identity for identity in ids if identity not in taken])
+    return claimed
+
+
+async def renew(connection: Connection, ids: Sequence[str], until: datetime) -> None:
+    await connection.execute(RENEW, ids, until)

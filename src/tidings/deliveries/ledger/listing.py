@@ -1,0 +1,162 @@
+"""Finding deliveries, newest first. A page reads an index from its place on and looks at a bounded number of rows, whatever is asked."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from tidings.deliveries.ledger.structs import DeliveryInfo, DeliveryPage, State
+from tidings.errors import Malformed, NotFound
+from tidings.platform.postgres import Connection
+
+# What no index tells apart (type, subscriber, delivered or not) is looked for among so many; then the page ends, and `next` goes on.
+LOOK_AT = 5000
+# Few sizes, so that few statements are prepared. They are part of the text: a plan made once for all reads in the order of the index only
+# when it knows how few are wanted.
+SIZES = (26, 101, 1001)
+
+COLUMNS = """d.id::text, t.key AS endpoint, d.type, d.notification::text, s.external_id AS subscriber, d.state, d.attempts,
+    CASE WHEN d.state = 'pending' AND d.next_attempt_at < 'infinity' THEN d.next_attempt_at END AS next_attempt_at,
+    d.reason, d.accepted_at, d.finished_at"""
+NAMED = "JOIN destinations t ON t.id = d.destination LEFT JOIN subscribers s ON s.id = d.subscriber"
+GET = f"SELECT {COLUMNS} FROM deliveries d {NAMED} WHERE d.project = $1 AND d.id = $2::uuid"
+DESTINATION = "SELECT id FROM destinations WHERE project = $1 AND key = $2"
+SUBSCRIBER = "SELECT id FROM subscribers WHERE project = $1 AND external_id = $2 AND deleted_at IS NULL"
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for. endpoint, subscriber: as the outside names them.   since, until: when it was accepted; the end is not in it."""
+
+    endpoint: str | None = None
+    state: State | None = None
+    type: str | None = None
+    notification: UUID | None = None
+    subscriber: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class Conditions:
+    """Conditions of a statement, and the values of its parameters."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self.indexed: list[str] = []
+        self.looked_for: list[str] = []
+
+    def parameter(self, value: Any) -> str:
+        self.values.append(value)
+        return f"${len(self.values)}"
+
+
+async def list_deliveries(connection: Connection, project: int, wanted: Wanted, after: str | None, limit: int) -> DeliveryPage:
+    """Raises NotFound for an unknown endpoint, Malformed for a place that is none."""
+    destination = None if wanted.endpoint is None else await destination_of(connection, project, wanted.endpoint)
+    subscriber = None
+    if wanted.subscriber is not None:
+        subscriber = await connection.fetchval(SUBSCRIBER, project, wanted.subscriber)
+        if subscriber is None:
+            return DeliveryPage([], None)
+    conditions = conditions_of(project, wanted, destination, subscriber, place_of(after))
+    most = next(size for size in SIZES if size > limit)
+    look_at = max(LOOK_AT, most) if conditions.looked_for else most
+    rows = await connection.fetch(page_sql(conditions, look_at, most), *conditions.values)
+    found = [row for row in rows if row["id"] is not None]
+    return DeliveryPage([info_of(row) for row in found[:limit]], next_place(rows[0], found, limit, look_at))
+
+
+async def destination_of(connection: Connection, project: int, key: str) -> int:
+    """Also of one that was deleted: what was sent there stays in the ledger. Raises NotFound."""
+    inner: int | None = await connection.fetchval(DESTINATION, project, key)
+    if inner is None:
+        raise NotFound(f"There is no endpoint {key[:80]!r}.", field="endpoint")
+    return inner
+
+
+def conditions_of(project: int, wanted: Wanted, destination: int | None, subscriber: int | None, before: UUID | None) -> Conditions:
+    asked = Conditions()
+    if wanted.notification is not None:
+        asked.indexed.append(f"notification = {asked.parameter(wanted.notification)}")
+        # Few deliveries are of one notification; with an index for each condition the planner may take the wrong one.
+        narrow = asked.looked_for
+    else:
+        narrow = asked.indexed
+    if destination is not None:
+        narrow.append(f"destination = {asked.parameter(destination)}")
+    elif wanted.notification is None:
+        narrow.append(f"project = {asked.parameter(project)}")
+    if wanted.state is not None:
+        (asked.looked_for if wanted.state == "delivered" else narrow).append(f"state = {asked.parameter(wanted.state)}")
+        if wanted.state != "delivered":
+            narrow.append("state <> 'delivered'")  # so says the index of what is not
+    if wanted.type is not None:
+        asked.looked_for.append(f"type = {asked.parameter(wanted.type)}")
+    if subscriber is not None:
+        asked.looked_for.append(f"subscriber = {asked.parameter(subscriber)}")
+    if wanted.since is not None:
+        asked.indexed.append(f"id >= {asked.parameter(first_id(wanted.since))}")
+    if wanted.until is not None:
+        asked.indexed.append(f"id < {asked.parameter(first_id(wanted.until))}")
+    if before is not None:
+        asked.indexed.append(f"id < {asked.parameter(before)}")
+    return asked
+
+
+def page_sql(asked: Conditions, look_at: int, most: int) -> str:
+    """The page, and in every row how many were looked at and which was the last of them; one row without a delivery when none was found."""
+    return f"""
+    WITH looked AS MATERIALIZED (
+        SELECT * FROM deliveries WHERE {" AND ".join(asked.indexed)} ORDER BY id DESC LIMIT {look_at}
+    ), found AS MATERIALIZED (
+        SELECT * FROM looked WHERE {" AND ".join(asked.looked_for) or "true"} ORDER BY id DESC LIMIT {most}
+    ), whole AS (
+        SELECT count(*) AS looked, (SELECT id::text FROM looked ORDER BY id LIMIT 1) AS last FROM looked
+    )
+    SELECT {COLUMNS}, whole.looked, whole.last FROM whole LEFT JOIN (found d {NAMED}) ON true ORDER BY d.id DESC
+    """
+
+
+def next_place(whole: Mapping[str, Any], found: list[Any], limit: int, look_at: int) -> str | None:
+    if len(found) > limit:
+        return str(found[limit - 1]["id"])
+    return whole["last"] if whole["looked"] == look_at else None
+
+
+def first_id(at: datetime) -> UUID:
+    """The least id of that millisecond (UUIDv7). No id is of a time before 1970."""
+    return UUID(int=max(0, int(at.timestamp() * 1000)) << 80)
+
+
+def place_of(after: str | None) -> UUID | None:
+    if after is None:
+        return None
+    try:
+        return UUID(after)
+    except ValueError:
+        raise Malformed(f"after={after!r} is no place in a list: pass `next` of the page before, as it was.", field="after") from None
+
+
+async def get_delivery(connection: Connection, project: int, identity: str) -> DeliveryInfo:
+    """Raises NotFound."""
+    row = await connection.fetchrow(GET, project, delivery_id(identity))
+    if row is None:
+        raise unknown(identity)
+    return info_of(row)
+
+
+def delivery_id(text: str) -> UUID:
+    """What is no UUID names no delivery. Raises NotFound."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise unknown(text) from None
+
+
+def unknown(identity: str) -> NotFound:
+    return NotFound(f"There is no delivery {identity[:80]!r}.")
+
+
+def info_of(row: Mapping[str, Any]) -> DeliveryInfo:
+    return DeliveryInfo(**{name: row[name] for name in DeliveryInfo.__struct_fields__})

@@ -1,0 +1,119 @@
+"""Writing down how attempts ended, many at once.
+
+Fenced: an attempt that was given up for lost in the meantime is settled already, so a worker that stood still writes nothing. Together
+with whatever is not simply delivered its lane is changed, in the same transaction: when it is due again, and what the breaker makes of it.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from tidings.deliveries.lanes.report import report
+from tidings.deliveries.ledger.claim import Claimed
+from tidings.deliveries.ledger.outcome import Next, Outcome
+from tidings.events.entry import NewEvent
+from tidings.events.outbox import append
+from tidings.outbound.latency import Latency
+from tidings.platform.postgres import Connection
+
+SETTLE = """
+WITH result AS MATERIALIZED (
+    SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::real[], $8::real[], $9::real[],
+        $10::real[], $11::real[], $12::bytea[], $13::boolean[], $14::text[], $15::timestamptz[], $16::timestamptz[])
+        AS r (delivery, number, outcome, reason, detail, status, dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms, response, truncated,
+              state, next_attempt_at, ended_at)
+), settled AS (
+    UPDATE attempts a SET ended_at = r.ended_at, outcome = r.outcome, reason = r.reason, detail = r.detail, status = r.status,
+        dns_ms = r.dns_ms, connect_ms = r.connect_ms, tls_ms = r.tls_ms, first_byte_ms = r.first_byte_ms, total_ms = r.total_ms, response = r.response,
+        truncated = r.truncated, next_attempt_at = r.next_attempt_at
+    FROM result r WHERE a.delivery = r.delivery AND a.number = r.number AND a.outcome IS NULL
+    RETURNING a.delivery
+)
+UPDATE deliveries d SET attempts = r.number, reason = r.reason, lease_until = NULL,
+    -- One that was cancelled while it was on its way is delivered if it arrived, and cancelled if not.
+    state = CASE WHEN d.state = 'pending' OR r.state = 'delivered' THEN r.state ELSE d.state END,
+    next_attempt_at = coalesce(r.next_attempt_at, d.next_attempt_at),
+    finished_at = CASE WHEN r.state <> 'pending' THEN r.ended_at ELSE d.finished_at END
+FROM result r JOIN settled s ON s.delivery = r.delivery
+WHERE d.id = r.delivery
+RETURNING d.id::text
+"""
+# The next one of a key, when the one before it has come to its end.
+ADVANCE = """
+UPDATE deliveries SET next_attempt_at = now() WHERE state = 'pending' AND next_attempt_at = 'infinity' AND id IN (
+    SELECT DISTINCT ON (d.destination, d.order_key) d.id
+    FROM unnest($1::bigint[], $2::text[]) AS ended (destination, order_key)
+    JOIN deliveries d ON d.destination = ended.destination AND d.order_key = ended.order_key AND d.state = 'pending'
+    ORDER BY d.destination, d.order_key, d.id
+)
+"""
+
+UNTIMED = Latency(total_ms=0.0)
+
+
+class Result(msgspec.Struct, frozen=True):
+    """An attempt that has ended. echo: the event that tells of it, if anybody asks for that."""
+
+    of: Claimed
+    outcome: Outcome
+    next: Next
+    ended_at: datetime
+    echo: NewEvent | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but its own rows has to change."""
+        return self.next.state == "delivered" and self.of.order_key is None and self.echo is None
+
+
+async def settle(connection: Connection, results: Sequence[Result]) -> set[str]:
+    """Write them, in a transaction of its own. Answers the deliveries whose attempt had not been given up."""
+    if all(result.is_plain for result in results):
+        return await write(connection, results)
+    async with connection.transaction():
+        written = await write(connection, results)
+        # Locks the lanes. A planner that finds one of a key still under way has committed its follower by then.
+        await report(connection, by_lane([result for result in results if not result.is_plain]), datetime.now(UTC))
+        await advance(connection, [result.of for result in results if result.of.order_key is not None and result.next.state != "pending"])
+        await append(connection, [result.echo for result in results if result.echo is not None and result.of.id in written])
+        return written
+
+
+async def advance(connection: Connection, ended: Sequence[Claimed]) -> None:
+    """Let the next of each key go. The lanes must be locked, and the ones that ended be written."""
+    if ended:
+        await connection.execute(ADVANCE, [one.destination for one in ended], [one.order_key for one in ended])
+
+
+def by_lane(results: Sequence[Result]) -> dict[int, list[Outcome]]:
+    lanes: defaultdict[int, list[Outcome]] = defaultdict(list)
+    for result in results:
+        lanes[result.of.destination].append(result.outcome)
+    return lanes
+
+
+async def write(connection: Connection, results: Sequence[Result]) -> set[str]:
+    outcomes = [result.outcome for result in results]
+    latencies = [outcome.latency or UNTIMED for outcome in outcomes]
+    rows = await connection.fetch(
+        SETTLE,
+        [result.of.id for result in results],
+        [result.of.number for result in results],
+        [outcome.kind for outcome in outcomes],
+        [outcome.reason for outcome in outcomes],
+        [outcome.detail for outcome in outcomes],
+        [outcome.status for outcome in outcomes],
+        [latency.dns_ms for latency in latencies],
+        [latency.connect_ms for latency in latencies],
+        [latency.tls_ms for latency in latencies],
+        [latency.first_byte_ms for latency in latencies],
+        [latency.total_ms for latency in latencies],
+        [outcome.response for outcome in outcomes],
+        [outcome.truncated for outcome in outcomes],
+        [result.next.state for result in results],
+        [result.next.at for result in results],
+        [result.ended_at for result in results],
+    )
+    return {row[0] for row in rows}

@@ -1,0 +1,1 @@
+"""What a worker does: claim, send, settle, and hold its leases meanwhile."""

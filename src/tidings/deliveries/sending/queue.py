@@ -1,0 +1,69 @@
+"""ARQ between dispatch and the workers: jobs that carry ids and nothing else.
+
+A job is only a call: what is to be done stands in PostgreSQL, and a lost one is found again when its leases run out. So nothing of
+ARQ's own retries, results or schedules is used. Jobs are msgpack: ARQ's pickle would let whoever writes to Redis run code here.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+from arq.connections import ArqRedis
+from arq.worker import Worker, func
+
+from tidings.platform.redis import open_redis
+
+QUEUE = "tidings:deliveries"
+JOB = "deliver"
+# Many enough that a job's own cost (about 1 ms, of ARQ) is none to speak of; few enough that they spread over the workers.
+IDS_A_JOB = 100
+# Of one that nobody took: its leases ran out long before.
+EXPIRES_MS = 60_000
+# ARQ's own 0.5 s would be the longest part of a delivery's way; at 0.01 s an idle worker takes some 3 % of a core.
+POLL_S = 0.01
+# Ends those who were left behind by a fault of ours. A job only claims and starts; it waits while its worker is full.
+JOB_TIMEOUT_S = 120
+JOBS_AT_ONCE = 20
+
+
+def open_queue(redis_url: str) -> ArqRedis:
+    return ArqRedis(
+        pool_or_conn=open_redis(redis_url).connection_pool,
+        job_serializer=msgspec.msgpack.encode,
+        job_deserializer=msgspec.msgpack.decode,
+        default_queue_name=QUEUE,
+        expires_extra_ms=EXPIRES_MS,
+    )
+
+
+async def enqueue(queue: ArqRedis, ids: Sequence[str]) -> None:
+    """Raises what REDIS_AWAY names."""
+    for start in range(0, len(ids), IDS_A_JOB):
+        await queue.enqueue_job(JOB, list(ids[start : start + IDS_A_JOB]))
+
+
+async def waiting_jobs(queue: ArqRedis) -> int:
+    return int(await queue.zcard(QUEUE))
+
+
+def worker_on(queue: ArqRedis, deliver: Callable[[Sequence[str]], Awaitable[None]]) -> Worker:
+    """Runs until cancelled, or until Redis goes away: then it raises what REDIS_AWAY names, and another one is to be made."""
+
+    async def run(ctx: dict[Any, Any], *arguments: Any, **_: Any) -> None:
+        await deliver(arguments[0])
+
+    return Worker(
+        functions=[func(run, name=JOB, max_tries=1, keep_result=0, timeout=JOB_TIMEOUT_S)],
+        redis_pool=queue,
+        queue_name=QUEUE,
+        handle_signals=False,
+        max_jobs=JOBS_AT_ONCE,
+        poll_delay=POLL_S,
+        keep_result=0,
+        max_tries=1,
+        retry_jobs=False,
+        log_results=False,
+        health_check_interval=30,
+        job_serializer=msgspec.msgpack.encode,
+        job_deserializer=msgspec.msgpack.decode,
+    )

@@ -1,0 +1,119 @@
+"""A worker's part of the ledger: claims what a job names, makes the attempts at the same time, holds the leases of what is under way."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import asyncpg
+from loguru import logger
+
+from tidings.deliveries.connectors.connector import Connector
+from tidings.deliveries.ledger.claim import Claimed, claim, renew
+from tidings.deliveries.ledger.dispatch import LEASE
+from tidings.deliveries.ledger.outcome import Outcome, next_of
+from tidings.deliveries.ledger.settle import Result
+from tidings.deliveries.sending.echoes import Echoes
+from tidings.deliveries.sending.opened import OpenedDestinations
+from tidings.deliveries.sending.settler import Settler
+from tidings.outbound.client import Outbound
+from tidings.platform.ending import end_tasks
+from tidings.platform.metrics import ERRORS
+from tidings.platform.postgres import POSTGRES_AWAY
+from tidings.vault import Vault
+
+RENEW_S = 3.0
+# Attempts at the same time in one worker. Beyond it jobs wait, and other workers take them.
+MOST_UNDER_WAY = 1000
+
+
+class Sender:
+    """name: of the worker, as the attempts keep it."""
+
+    def __init__(self, name: str, pool: asyncpg.Pool, outbound: Outbound, vault: Vault, connectors: Mapping[str, Connector]) -> None:
+        self.name = name
+        self.pool = pool
+        self.outbound = outbound
+        self.connectors = connectors
+        self.destinations = OpenedDestinations(vault)
+        self.settler = Settler(pool)
+        self.echoes = Echoes(pool)
+        self.under_way: dict[str, asyncio.Task[None]] = {}
+        self.has_room = asyncio.Event()
+        self.has_room.set()
+        self.renewing: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self.settler.start()
+        self.echoes.start()
+        self.renewing = asyncio.create_task(self.keep_leases())
+
+    async def stop(self) -> None:
+        """Wait for what is under way, and write it down. Whoever does not wait for this leaves it to the leases."""
+        while self.under_way:
+            await asyncio.wait(self.under_way.values())
+        await self.settler.stop()
+        await self.echoes.stop()
+        await end_tasks([self.renewing])
+
+    async def deliver(self, ids: Sequence[str]) -> None:
+        """Begin to attempt those of the ids that nobody else has, as soon as there is room.
+
+        Returns before they end: ARQ looks at every job that has not ended at each poll, and one slow receiver would keep a hundred of them.
+        """
+        await self.has_room.wait()
+        try:
+            async with self.pool.acquire() as connection:
+                claimed = await claim(connection, ids, self.name)
+                await self.destinations.load(connection, claimed)
+        except POSTGRES_AWAY as error:
+            logger.warning("{} deliveries could not be claimed ({}); their leases will run out", len(ids), type(error).__name__)
+            return
+        for delivery in claimed:
+            task = asyncio.create_task(self.attempt(delivery))
+            self.under_way[delivery.id] = task
+        self.note_room()
+
+    async def attempt(self, delivery: Claimed) -> None:
+        try:
+            outcome = await self.outcome_of(delivery)
+        finally:
+            del self.under_way[delivery.id]
+            self.note_room()
+        now = datetime.now(UTC)
+        following = next_of(outcome, delivery.number - delivery.round, self.schedule_of(delivery), now)
+        echo = self.echoes.of(delivery, self.destinations.of(delivery), outcome, following)
+        self.settler.put(Result(delivery, outcome, following, now, echo))
+
+    def note_room(self) -> None:
+        if len(self.under_way) < MOST_UNDER_WAY:
+            self.has_room.set()
+        else:
+            self.has_room.clear()
+
+    async def outcome_of(self, delivery: Claimed) -> Outcome:
+        destination = self.destinations.of(delivery)
+        if destination is None:
+            return Outcome(kind="retry", reason="sealed", detail="The endpoint's secrets cannot be opened; see the worker's log.")
+        try:
+            return await self.connectors[destination.connector].send(self.outbound, destination, delivery)
+        except Exception:  # a connector's fault must not end the others of the batch, and the attempt has to be settled
+            logger.exception("{} failed to make an attempt of {}", destination.connector, delivery.id)
+            ERRORS.labels("deliveries").inc()
+            return Outcome(kind="retry", reason="internal", detail="Tidings failed to make this attempt.")
+
+    def schedule_of(self, delivery: Claimed) -> Sequence[int]:
+        destination = self.destinations.of(delivery)
+        if destination is None:
+            return (60,) * 100
+        return destination.schedule if destination.schedule is not None else self.connectors[destination.connector].schedule
+
+    async def keep_leases(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_S)
+            if not self.under_way:
+                continue
+            try:
+                async with self.pool.acquire() as connection:
+                    await renew(connection, list(self.under_way), datetime.now(UTC) + LEASE)
+            except POSTGRES_AWAY as error:
+                logger.warning("Leases could not be renewed: {}", type(error).__name__)

@@ -1,0 +1,79 @@
+"""Settling what ends at about the same time together: while one batch is written, the next gathers."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import asyncpg
+from loguru import logger
+
+from tidings.deliveries.lanes.report import report
+from tidings.deliveries.ledger.outcome import Outcome
+from tidings.deliveries.ledger.settle import Result, settle
+from tidings.platform.ending import end_tasks
+from tidings.platform.postgres import POSTGRES_AWAY
+
+AGAIN_S = 0.25
+# Lanes hear of what went well so often; of what did not, at once (`settle`).
+GOOD_NEWS_S = 0.5
+
+
+class Settler:
+    """`put` hands over a result; it is written as soon as PostgreSQL takes it, however long that is away."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self.pool = pool
+        self.waiting: list[Result] = []
+        self.good: dict[int, list[Outcome]] = {}
+        self.something = asyncio.Event()
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self.tasks = [asyncio.create_task(self.run()), asyncio.create_task(self.tell_good_news())]
+
+    async def stop(self) -> None:
+        """When all that was put is written."""
+        await self.idle.wait()
+        await end_tasks(self.tasks)
+
+    def put(self, result: Result) -> None:
+        self.waiting.append(result)
+        self.idle.clear()
+        self.something.set()
+
+    async def run(self) -> None:
+        while True:
+            await self.something.wait()
+            self.something.clear()
+            batch, self.waiting = self.waiting, []
+            while not await self.settle(batch):
+                await asyncio.sleep(AGAIN_S)
+            if not self.waiting:
+                self.idle.set()
+
+    async def settle(self, batch: Sequence[Result]) -> bool:
+        """Whether it is written. Again and again otherwise: attempts given up for lost meanwhile are fenced off."""
+        try:
+            async with self.pool.acquire() as connection:
+                await settle(connection, batch)
+        except POSTGRES_AWAY as error:
+            logger.warning("{} attempts could not be settled ({}); trying again", len(batch), type(error).__name__)
+            return False
+        for result in batch:
+            if result.is_plain:
+                self.good.setdefault(result.of.destination, []).append(result.outcome)
+        return True
+
+    async def tell_good_news(self) -> None:
+        while True:
+            await asyncio.sleep(GOOD_NEWS_S)
+            good, self.good = self.good, {}
+            if not good:
+                continue
+            try:
+                async with self.pool.acquire() as connection, connection.transaction():
+                    await report(connection, good, datetime.now(UTC))
+            except POSTGRES_AWAY:
+                continue  # a lane that hears of fewer successes is wrong for half a minute at most

@@ -1,0 +1,173 @@
+"""What is asked of the ledger touches few rows, however large it has grown: by the plans of the very statements sent."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from deliveries.conftest import URL
+from own_database import SHARDS, own_database
+from plans import Explaining, rows_of
+from running import Servers
+
+from tidings.access.principals import KeyHolder, Tenant
+from tidings.access.projects import create_project
+from tidings.deliveries.destinations.endpoints import create_endpoint, get_endpoint, list_endpoints
+from tidings.deliveries.destinations.structs import NewEndpoint
+from tidings.deliveries.destinations.switching import enable_endpoint
+from tidings.deliveries.ledger.attempts import list_attempts
+from tidings.deliveries.ledger.listing import LOOK_AT, Wanted, get_delivery, list_deliveries
+from tidings.deliveries.ledger.replays import PIECE, Range, advance_one, begin_replay
+from tidings.deliveries.ledger.resend import cancel, resend
+from tidings.platform.postgres import Connection, Database, tenant_transaction
+from tidings.platform.secrets import load_secret
+from tidings.recipients.resolve import ensure_subscribers
+from tidings.settings import Settings
+from tidings.vault import load_vault
+
+DELIVERIES = 100_000
+# Over four weeks and two endpoints. One in 50 is dead, and of another 50 one each held and pending.
+FILL = """
+INSERT INTO deliveries (id, project, destination, subscriber, notification, type, shard, position, event_at, accepted_at, state, attempts,
+    next_attempt_at, reason, finished_at)
+SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '70008000' || lpad(to_hex(number), 12, '0'))::uuid, $1,
+    CASE WHEN number % 10 = 0 THEN $3::bigint ELSE $2::bigint END, CASE WHEN number % 5000 = 1 THEN $4::bigint END, gen_random_uuid(),
+    CASE WHEN number % 5000 = 1 THEN 'inbox.read' ELSE 'notification.created' END, 0, number, at, at,
+    CASE number % 50 WHEN 1 THEN 'dead' WHEN 2 THEN 'held' WHEN 3 THEN 'pending' ELSE 'delivered' END, 1, at, 'http_500', at
+FROM (SELECT number, now() - interval '2 days' + number * interval '20 seconds' AS at FROM generate_series(1, $5::int) AS number) AS one
+"""
+ATTEMPTS = """
+INSERT INTO attempts (delivery, number, project, destination, worker) SELECT id, 1, project, destination, 'w' FROM deliveries
+"""
+
+LEDGER = ("deliveries", "attempts")
+Watching = Callable[[], AbstractAsyncContextManager[Explaining]]
+
+
+@pytest.fixture(scope="module")
+async def large(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
+    settings = Settings(state_dir=tmp_path_factory.mktemp("state"))
+    load_secret(settings)
+    async with own_database(servers) as (_, database):
+        tenant, _ = await create_project(database, "plans", SHARDS)
+        holder = KeyHolder(tenant, "key_test", frozenset("*"))
+        async with tenant_transaction(database, tenant.id) as connection:
+            alice = (await ensure_subscribers(connection, tenant.id, ["alice"], "test"))["alice"]
+            for _ in range(200):
+                await create_endpoint(connection, holder, load_vault(settings), lambda _: None, NewEndpoint(url=URL, events=["*"]))
+        async with database.system.acquire() as connection:
+            one, other = await connection.fetchrow("SELECT min(id), max(id) FROM destinations")
+            await connection.execute(FILL, tenant.id, one, other, alice, DELIVERIES)
+            await connection.execute(ATTEMPTS)
+            await connection.execute("SET ROLE NONE")
+            await connection.execute("VACUUM ANALYZE")
+            await connection.execute("SET ROLE tidings_worker")
+        yield database
+
+
+@pytest.fixture(scope="module")
+async def holder(large: Database) -> KeyHolder:
+    row = await large.system.fetchrow("SELECT id, key, shard FROM projects")
+    return KeyHolder(Tenant(*row), "key_test", frozenset("*"))
+
+
+@pytest.fixture
+def watching(large: Database, holder: KeyHolder) -> Watching:
+    """A transaction of the API's role that is rolled back."""
+
+    @asynccontextmanager
+    async def watching() -> AsyncIterator[Explaining]:
+        async with large.tenant.acquire() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                await connection.execute("SELECT set_config('tidings.project', $1, true)", str(holder.tenant.id))
+                yield Explaining(connection)
+            finally:
+                await transaction.rollback()
+
+    return watching
+
+
+def check(explaining: Explaining, most: int) -> None:
+    """No partition that has rows is read whole, and no step looks at more than `most` rows."""
+    assert explaining.plans
+    for plan in explaining.plans:
+        whole = [node for node in plan.nodes() if node["Node Type"] == "Seq Scan" and rows_of(node)]
+        assert not [node for node in whole if node["Relation Name"].startswith(LEDGER)], str(plan)
+        assert plan.touched <= most, str(plan)
+    explaining.plans.clear()
+
+
+async def example(connection: Connection, state: str) -> Any:
+    """One of the larger endpoint, in the middle of the time."""
+    return await connection.fetchrow(
+        """SELECT d.id::text, d.notification, d.accepted_at, t.key FROM deliveries d JOIN destinations t ON t.id = d.destination
+        WHERE d.state = $1 AND d.position % 10 <> 0 ORDER BY abs(d.position - $2) LIMIT 1""",
+        state,
+        DELIVERIES // 2,
+    )
+
+
+async def test_every_combination_of_filters_reads_an_index(watching: Watching, holder: KeyHolder) -> None:
+    async with watching() as connection:
+        found = await example(connection.connection, "dead")
+        choices: dict[str, tuple[Any, ...]] = {
+            "endpoint": (None, found["key"]),
+            "state": (None, "dead", "delivered"),
+            "type": (None, "inbox.read"),
+            "notification": (None, found["notification"]),
+            "subscriber": (None, "alice"),
+            "since": (None, found["accepted_at"] - timedelta(hours=1)),
+        }
+        for values in product(*choices.values()):
+            wanted = Wanted(**dict(zip(choices, values, strict=True)))
+            await list_deliveries(connection, holder.tenant.id, wanted, None, 25)
+            # What has no index is looked for among so many, and a tenth of them are of the other endpoint.
+            check(connection, LOOK_AT * 5 // 4 if wanted.type or wanted.subscriber or wanted.state == "delivered" else 300)
+
+
+async def test_the_next_page_reads_on_from_its_place(watching: Watching, holder: KeyHolder) -> None:
+    async with watching() as connection:
+        found = await example(connection.connection, "dead")
+        for wanted in (Wanted(), Wanted(endpoint=found["key"]), Wanted(state="dead"), Wanted(until=found["accepted_at"])):
+            page = await list_deliveries(connection, holder.tenant.id, wanted, found["id"], 25)
+            assert len(page.items) == 25 and page.items[0].id < found["id"]
+            check(connection, 300)
+
+
+async def test_one_delivery_is_looked_at_resent_and_cancelled(watching: Watching, holder: KeyHolder) -> None:
+    async with watching() as connection:
+        found = await example(connection.connection, "pending")
+        now = datetime.now(UTC)
+        await get_delivery(connection, holder.tenant.id, found["id"])
+        await list_attempts(connection, holder.tenant.id, found["id"], None, 25)
+        await resend(connection, holder, found["id"], now)
+        await cancel(connection, holder, found["id"], now)
+        check(connection, 300)
+
+
+async def test_an_endpoint_and_all_of_them(watching: Watching, holder: KeyHolder) -> None:
+    async with watching() as connection:
+        found = await example(connection.connection, "dead")
+        await list_endpoints(connection, holder.tenant, None, 25)
+        detail = await get_endpoint(connection, holder.tenant, found["key"])
+        assert detail.last_failure is not None
+        # As many as are counted.
+        check(connection, 2500)
+        await enable_endpoint(connection, holder, found["key"], False)
+        check(connection, 2500)
+
+
+async def test_a_replay_counts_once_and_then_moves_on_by_pieces(large: Database, watching: Watching, holder: KeyHolder) -> None:
+    async with large.system.acquire() as connection, connection.transaction():
+        destination, key = await connection.fetchrow("SELECT id, key FROM destinations ORDER BY id LIMIT 1")
+        for states in (["dead"], ["held", "dead"], ["delivered"]):
+            await begin_replay(connection, holder, destination, key, Range(None, None, states))
+            explaining = Explaining(connection)
+            for seconds in (100, 200):
+                assert await advance_one(explaining, datetime.now(UTC) + timedelta(seconds=seconds))
+                check(explaining, 12 * PIECE)
+            await connection.execute("UPDATE replays SET finished_at = now()")

@@ -1,0 +1,53 @@
+"""A deliveries worker: makes the attempts. As many of them run as there is to send."""
+
+import asyncio
+import os
+import socket
+
+from loguru import logger
+
+from tidings.deliveries.connectors.webhook.connector import Webhook
+from tidings.deliveries.sending.queue import open_queue, worker_on
+from tidings.deliveries.sending.sender import Sender
+from tidings.outbound.client import open_outbound
+from tidings.platform.redis import REDIS_AWAY
+from tidings.settings import Settings
+from tidings.vault import load_vault
+from workers.keeping import AWAY_S, pool_when_there
+
+# Of the time that the supervisor gives; what has not ended by then is taken over when its lease runs out.
+ENDS_WITHIN_S = 8.0
+
+
+async def main(settings: Settings) -> None:
+    """Runs until cancelled; then takes no more, and ends what is under way."""
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
+    pool = await pool_when_there(settings.database_url, "tidings deliveries", size=8)
+    webhook = Webhook()
+    async with open_outbound(settings) as outbound:
+        sender = Sender(f"{socket.gethostname()}:{os.getpid()}", pool, outbound, load_vault(settings), {webhook.name: webhook})
+        sender.start()
+        try:
+            await take_jobs(settings.redis_url, sender)
+        finally:
+            try:
+                await asyncio.wait_for(sender.stop(), ENDS_WITHIN_S)
+            except TimeoutError:
+                logger.warning("{} attempts did not end in time; other workers take them over", len(sender.under_way))
+
+
+async def take_jobs(redis_url: str, sender: Sender) -> None:
+    """ARQ's worker ends when Redis goes away: then another begins as soon as it is back."""
+    told = False
+    while True:
+        queue = open_queue(redis_url)
+        try:
+            await worker_on(queue, sender.deliver).async_run()
+        except REDIS_AWAY as error:
+            if not told:
+                logger.warning("Redis is away ({}); what is due waits in the ledger", type(error).__name__)
+            told = True
+        finally:
+            await queue.aclose()
+        await asyncio.sleep(AWAY_S)

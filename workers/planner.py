@@ -1,0 +1,126 @@
+"""The planner's process: turns the log into deliveries, and hands what is due to the workers."""
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+
+import asyncpg
+from arq.connections import ArqRedis
+
+from tidings.deliveries.ledger.dispatch import dispatch
+from tidings.deliveries.ledger.hold import hold_next
+from tidings.deliveries.ledger.lost import take_back
+from tidings.deliveries.ledger.plan import plan_next
+from tidings.deliveries.ledger.replays import advance_one
+from tidings.deliveries.ledger.wanted import Wishes
+from tidings.deliveries.sending.queue import enqueue, open_queue, waiting_jobs
+from tidings.events.live import stream_key
+from tidings.events.log import heads
+from tidings.events.reader import Reader
+from tidings.platform.redis import REDIS_AWAY, open_redis
+from tidings.settings import Settings
+from workers.keeping import keep_doing, pool_when_there
+
+NAME = "planner"
+# Between two looks at the lanes when nothing was planned in between.
+DISPATCH_IDLE_S = 0.02
+SWEEP_IDLE_S = 1.0
+REPLAY_IDLE_S = 0.25
+# Redis tells of news at once; without it, PostgreSQL is asked so often.
+BLOCK_MS = 500
+POLL_S = 0.25
+# Jobs that wait in Redis, at most: beyond it there are too few workers, and leases would run out before their turn.
+MOST_WAITING_JOBS = 200
+
+
+async def main(settings: Settings) -> None:
+    """Runs until cancelled."""
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
+    pool = await pool_when_there(settings.database_url, "tidings planner", size=8)
+    stream_redis_url = settings.stream_redis_url or settings.redis_url
+    planner = Planner(pool, open_queue(settings.redis_url))
+    async with pool.acquire() as connection:
+        shards = [row[0] for row in await connection.fetch("SELECT shard FROM planned ORDER BY shard")]
+    async with asyncio.TaskGroup() as tasks:
+        for shard in shards:
+            log = ShardLog(pool, stream_redis_url, shard, planner.news)
+            tasks.create_task(keep_doing(NAME, f"planning shard {shard}", log.plan, 0))
+        tasks.create_task(keep_doing(NAME, "dispatch", planner.dispatch, 0))
+        tasks.create_task(keep_doing(NAME, "leases", planner.sweep, SWEEP_IDLE_S))
+        tasks.create_task(keep_doing(NAME, "replays", planner.replay, REPLAY_IDLE_S))
+
+
+class ShardLog:
+    """A shard's log on its way into the ledger. news: set when something was planned."""
+
+    def __init__(self, pool: asyncpg.Pool, redis_url: str, shard: int, news: asyncio.Event) -> None:
+        self.pool = pool
+        self.redis = open_redis(redis_url)
+        self.shard = shard
+        self.news = news
+        self.wishes = Wishes()
+        self.position = 0
+        self.epoch = ""
+        self.reader: Reader | None = None
+
+    async def plan(self) -> bool:
+        """Plan all there is, then wait for more."""
+        async with self.pool.acquire() as connection:
+            planned = await plan_next(connection, self.shard, self.wishes)
+            if planned.deliveries:
+                self.news.set()
+            if planned.position is None:
+                # Another planner has it. Its destinations may change without our seeing it.
+                self.wishes = Wishes()
+                await asyncio.sleep(POLL_S)
+                return True
+            self.position = planned.position
+            if not planned.is_all:
+                return True
+            await self.see_epoch(connection)
+        await self.wait_for_news()
+        return True
+
+    async def see_epoch(self, connection: asyncpg.Connection) -> None:
+        epoch = (await heads(connection))[self.shard].epoch
+        if epoch != self.epoch:
+            self.epoch = epoch
+            self.reader = Reader(self.redis, stream_key(epoch, self.shard), most=1, block_ms=BLOCK_MS)
+
+    async def wait_for_news(self) -> None:
+        """What the stream says is only a sign; it is read in PostgreSQL."""
+        assert self.reader is not None
+        try:
+            await self.reader.after(self.position)
+        except (*REDIS_AWAY, ValueError):
+            await asyncio.sleep(POLL_S)
+
+
+class Planner:
+    def __init__(self, pool: asyncpg.Pool, queue: ArqRedis) -> None:
+        self.pool = pool
+        self.queue = queue
+        self.news = asyncio.Event()
+
+    async def dispatch(self) -> bool:
+        """Hand on what is due, at once when something was planned. Redis is asked first, so that nothing is leased while it is away."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.news.wait(), DISPATCH_IDLE_S)
+        self.news.clear()
+        if await waiting_jobs(self.queue) > MOST_WAITING_JOBS:
+            return True
+        async with self.pool.acquire() as connection:
+            dispatched = await dispatch(connection, datetime.now(UTC))
+        await enqueue(self.queue, dispatched.ids)
+        return True
+
+    async def sweep(self) -> bool:
+        async with self.pool.acquire() as connection:
+            taken = await take_back(connection, datetime.now(UTC))
+            held = await hold_next(connection)
+        return taken or held
+
+    async def replay(self) -> bool:
+        async with self.pool.acquire() as connection:
+            return await advance_one(connection, datetime.now(UTC))
