@@ -19,6 +19,9 @@ from tidings.access.guards import refuse_credentials_in_url
 from tidings.access.idempotency import once_key
 from tidings.browser.routes import open_to_every_site
 from tidings.browser.routes import router as browser_router
+from tidings.deliveries.destinations import routes as endpoint_routes
+from tidings.deliveries.destinations.endpoints import url_check
+from tidings.deliveries.ledger import routes as delivery_routes
 from tidings.demo.routes import router as demo_router
 from tidings.errors import UnsupportedMediaType
 from tidings.events.wake import Waker
@@ -27,16 +30,19 @@ from tidings.notifications import routes as notification_routes
 from tidings.notifications.express import Express
 from tidings.notifications.publish import PublishDoor
 from tidings.openapi import complete, openapi_config
+from tidings.outbound.networks import policy_of
 from tidings.platform.ids import rise_above
 from tidings.platform.metrics import REQUESTS
 from tidings.platform.postgres import NOT_YET, POSTGRES_AWAY, Database, open_database
 from tidings.platform.problems import HANDLERS
 from tidings.platform.redis import open_redis
+from tidings.push import routes as push_routes
 from tidings.recipients import routes as recipient_routes
 from tidings.reference import routes as reference
 from tidings.settings import Settings
 from tidings.stream import routes as stream_routes
 from tidings.stream.edge import StreamEdge
+from tidings.vault import Vault, load_vault
 
 MOST_BODY_BYTES = 1024 * 1024
 AWAY_S = 1.0
@@ -54,6 +60,7 @@ class Process(msgspec.Struct, frozen=True):
     access: AccessCache
     edge: StreamEdge
     door: PublishDoor
+    vault: Vault
 
     async def start(self) -> None:
         self.waker.start()
@@ -72,6 +79,7 @@ async def open_process(settings: Settings) -> Process:
     """Connect, waiting for PostgreSQL; Redis may be away."""
     assert settings.database_url is not None
     assert settings.redis_url is not None
+    vault = load_vault(settings)
     database = await database_when_there(settings.database_url, settings.database_pool)
     newest = await database.system.fetchval("SELECT id FROM notifications ORDER BY id DESC LIMIT 1")
     if newest is not None:
@@ -84,7 +92,7 @@ async def open_process(settings: Settings) -> Process:
     door = PublishDoor(database, waker, edge.backlog, settings.backlog_limit, edge.let_in)
     with contextlib.suppress(*POSTGRES_AWAY):
         await door.warm_up()
-    return Process(settings, database, redis, waker, access, edge, door)
+    return Process(settings, database, redis, waker, access, edge, door, vault)
 
 
 async def database_when_there(url: str, size: int) -> Database:
@@ -107,6 +115,9 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
         inbox_routes.router,
         recipient_routes.router,
         access_routes.router,
+        push_routes.router,
+        endpoint_routes.router,
+        delivery_routes.router,
         browser_router,
         demo_router,
         reference.router,
@@ -164,6 +175,8 @@ def dependencies_of(process: Process) -> dict[str, Provide]:
         "access": process.access,
         "edge": process.edge,
         "door": process.door,
+        "vault": process.vault,
+        "check_target": url_check(policy_of(process.settings)),
         "position": process.edge.position,
     }
     return {name: provide(value) for name, value in held.items()} | {

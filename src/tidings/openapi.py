@@ -38,10 +38,13 @@ TAGS = [
     Tag("Notifications", "Publish, look at, retract."),
     Tag("Inbox", "What a subscriber has got, and what they did with it. With a subscriber token."),
     Tag("Stream", "Server-Sent Events, and long polling where a network buffers."),
+    Tag("Web push", "The browsers that take notifications while no page is open."),
     Tag("Subscribers", "The people."),
     Tag("Topics", "Named groups of people."),
     Tag("Tokens", "Subscriber tokens, and the keys that sign them."),
     Tag("Keys", "API keys."),
+    Tag("Endpoints", "URLs of yours that get what happens: webhooks, signed as Standard Webhooks say."),
+    Tag("Deliveries", "What was sent to endpoints: every attempt, sending again, replays."),
     Tag("Events", "The ordered log itself, for consumers that keep their own cursor."),
     Tag("Health", "For load balancers and operators."),
 ]

@@ -1,7 +1,9 @@
 """All settings, read once from the environment. A wrong one stops the start with its name, its value and what is allowed."""
 
+import base64
 import os
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tls_key: Path | None = None
     public_url: str | None = None
     secret_key: str | None = None
+    encryption_keys: tuple[bytes, ...] = ()
+    encryption_keys_file: Path | None = None
     log_format: str = "text"
     log_level: str = "INFO"
     shards: int = 4
@@ -44,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     readiness_delay_s: float = 0.0
     retention_days: int = 30
     lease_s: float = 2.0
+    outbound_allow: tuple[IPv4Network | IPv6Network, ...] = ()
+    outbound_deny: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @property
     def base_url(self) -> str:
@@ -70,6 +76,8 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             values[field] = read(field, value)
     if ("tls_certificate" in values) != ("tls_key" in values):
         raise Misconfigured("TIDINGS_TLS_CERTIFICATE and TIDINGS_TLS_KEY belong together: set both, or none to serve without TLS.")
+    if "encryption_keys" in values and "encryption_keys_file" in values:
+        raise Misconfigured("TIDINGS_ENCRYPTION_KEYS and TIDINGS_ENCRYPTION_KEYS_FILE say the same: set one of them.")
     return Settings(**values)
 
 
@@ -92,7 +100,8 @@ def variable(field: str) -> str:
 
 def redacted(field: str, value: str) -> str:
     """The value as it may be shown: secrets hidden, passwords taken out of URLs."""
-    if field == "secret_key":
+    # Also the file: a key that was put there by mistake would stand in the log.
+    if field in ("secret_key", "encryption_keys", "encryption_keys_file"):
         return "***"
     if field.endswith("_url"):
         return redacted_url(value)
@@ -158,6 +167,14 @@ def long_secret(value: str) -> str:
     return value
 
 
+def encryption_keys(value: str) -> tuple[bytes, ...]:
+    """Keys as base64, separated by commas or white space. Raises ValueError, which tells nothing of them."""
+    keys = tuple(base64.b64decode(part, validate=True) for part in value.replace(",", " ").split())
+    if not keys or any(len(key) != 32 for key in keys):
+        raise ValueError("not 32 bytes each")
+    return keys
+
+
 def readable_file(value: str) -> Path:
     path = Path(value)
     if not path.is_file() or not os.access(path, os.R_OK):
@@ -172,8 +189,14 @@ def origins(value: str) -> tuple[str, ...]:
     return found
 
 
+def networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+
+
 REDIS = url_with("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 A_REDIS = "redis://, rediss://, or redis+sentinel://HOST:PORT,HOST:PORT/SERVICE[/DB]"
+KEYS = "32 random bytes as base64 (`openssl rand -base64 32`), or several such keys, the newest first"
+NETWORKS = "networks separated by commas, as in 10.20.0.0/16,fd12:3456::/32,192.168.1.7, without bits beyond the prefix"
 
 READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "database_url": (url_with("postgresql", "postgres"), "postgresql://USER:PASSWORD@HOST:PORT/DATABASE (PostgreSQL 14 or later)"),
@@ -189,6 +212,8 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "tls_key": (readable_file, "a file that this process may read: the certificate's key without a passphrase, as PEM"),
     "public_url": (url_with("http", "https"), "an http(s) URL"),
     "secret_key": (long_secret, "at least 32 characters"),
+    "encryption_keys": (encryption_keys, f"{KEYS}, separated by commas"),
+    "encryption_keys_file": (readable_file, f"a file that this process may read: {KEYS}, one a line"),
     "log_format": (one_of("text", "json"), "text or json"),
     "log_level": (one_of("DEBUG", "INFO", "WARNING", "ERROR"), "DEBUG, INFO, WARNING or ERROR"),
     "shards": (whole(1, 64), "a whole number between 1 and 64"),
@@ -206,4 +231,6 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "readiness_delay_s": (seconds(0, 120), "seconds between 0 and 120"),
     "retention_days": (whole(1, 3650), "a whole number of days between 1 and 3650"),
     "lease_s": (seconds(0.5, 60), "seconds between 0.5 and 60"),
+    "outbound_allow": (networks, NETWORKS),
+    "outbound_deny": (networks, NETWORKS),
 }

@@ -1,5 +1,7 @@
 """A wrong setting stops the start with its name, its value (redacted) and what is allowed."""
 
+import base64
+
 import pytest
 
 from tidings.errors import Misconfigured
@@ -15,6 +17,8 @@ from tidings.settings import load_settings, redacted_url
         ("TIDINGS_DATABASE_URL", "postgresql://u:x@127.0.0.1:notaport/x"),
         ("TIDINGS_CORS_ORIGINS", "app.example.com"),
         ("TIDINGS_SECRET_KEY", "short"),
+        ("TIDINGS_ENCRYPTION_KEYS", "c2hvcnQ="),
+        ("TIDINGS_ENCRYPTION_KEYS_FILE", "/nowhere/keys"),
         ("TIDINGS_TLS_KEY", "/nowhere/key.pem"),
     ],
 )
@@ -51,3 +55,15 @@ def test_what_kubernetes_injects_for_a_service_is_no_setting() -> None:
 )
 def test_no_password_is_shown_wherever_it_stands(url: str) -> None:
     assert "hunter2" not in redacted_url(url)
+
+
+@pytest.mark.parametrize("name", ["TIDINGS_SECRET_KEY", "TIDINGS_ENCRYPTION_KEYS", "TIDINGS_ENCRYPTION_KEYS_FILE"])
+def test_no_secret_is_shown(name: str) -> None:
+    with pytest.raises(Misconfigured, match=r"=\*\*\* is not allowed") as caught:
+        load_settings({name: "hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_encryption_keys_stand_in_one_place() -> None:
+    with pytest.raises(Misconfigured, match="set one of them"):
+        load_settings({"TIDINGS_ENCRYPTION_KEYS": base64.b64encode(bytes(32)).decode(), "TIDINGS_ENCRYPTION_KEYS_FILE": __file__})

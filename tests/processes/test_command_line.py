@@ -13,6 +13,9 @@ COMMANDS = [
     "run", "api", "worker", "migrate", "send", "tail", "status", "doctor",
     "keys", "keys create", "keys list", "keys rotate", "keys revoke",
     "projects", "projects create", "projects list", "projections", "projections rebuild",
+    "vault", "vault status", "vault rewrap",
+    "endpoints", "endpoints list", "endpoints create", "endpoints show", "endpoints disable", "endpoints enable", "endpoints rotate",
+    "endpoints delete", "deliveries", "deliveries list", "deliveries show", "deliveries resend", "deliveries cancel", "deliveries replay",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Ending a subscriber's tokens, all that were issued until now."""
+"""Ending a subscriber's tokens, all that were issued until now, and what their browsers may get without one: web pushes."""
 
 from datetime import datetime
 
@@ -22,6 +22,8 @@ async def revoke_tokens(connection: Connection, tenant: Tenant, external_id: str
     row = await connection.fetchrow(REVOKE, tenant.id, external_id)
     if row is None:
         raise NotFound(f"There is no subscriber {external_id!r}.")
+    # The row that was changed is locked: a browser that subscribes meanwhile waits for it, and is then refused (push/subscriptions.py).
+    await connection.execute("DELETE FROM push_subscriptions WHERE subscriber = $1", row["id"])
     valid_after: datetime = row["tokens_valid_after"]
     data = msgspec.json.encode({"subscriber": external_id, "valid_after": valid_after}).decode()
     event = NewEvent(

@@ -231,7 +231,10 @@ async def post_tokens_revocation(
     access: NamedDependency[AccessCache],
     waker: NamedDependency[Waker],
 ) -> TokensRevoked:
-    """End every token that was issued to a subscriber until now, and the streams that rest on one, within a second."""
+    """End every token that was issued to a subscriber until now, and the streams that rest on one, within a second.
+
+    Their browsers are forgotten too: none gets a web push until someone signs in there again.
+    """
     async with tenant_transaction(database, holder.tenant.id) as connection:
         valid_after = await revoke_tokens(connection, holder.tenant, subscriber_id, holder.actor)
     access.forget_here(holder.tenant.id, subscriber_id)

@@ -22,8 +22,11 @@ COMMANDS = {
     "tail": "Follow the event log.",
     "status": "Show health and lag.",
     "doctor": "Say what stands between browsers and Tidings.",
+    "endpoints": "Create, list, disable and enable webhook endpoints.",
+    "deliveries": "Look at deliveries, send them again, replay them.",
     "keys": "Create, list, rotate and revoke API keys.",
     "projects": "Create and list projects.",
+    "vault": "Rotate the keys that seal credentials.",
     "projections": "Rebuild what is derived from the event log.",
 }
 

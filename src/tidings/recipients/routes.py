@@ -157,7 +157,7 @@ async def delete_one(
     access: NamedDependency[AccessCache],
     waker: NamedDependency[Waker],
 ) -> None:
-    """Delete a subscriber: their inbox, their memberships, what is known of them. Their tokens and streams end."""
+    """Delete a subscriber: their inbox, memberships, browsers, what is known of them. Their tokens and streams end."""
     async with tenant_transaction(database, holder.tenant.id) as connection:
         await delete_subscriber(connection, holder, subscriber_id)
     access.forget_here(holder.tenant.id, subscriber_id)

@@ -157,8 +157,8 @@ async def get_subscriber(project: int, external_id: str) -> SubscriberInfo:
 
 
 async def delete_subscriber(connection: Connection, holder: KeyHolder, external_id: str) -> None:
-    """Leave a tombstone, leave every topic, empty the inbox. One change of membership for all topics: it is stamped with the
-    position of `subscriber.deleted`. Raises NotFound.
+    """Leave a tombstone, leave every topic, empty the inbox, forget their browsers. One change of membership for all topics: it is
+    stamped with the position of `subscriber.deleted`. Raises NotFound.
     """
     tenant = holder.tenant
     # Nobody joins a topic meanwhile, so the topics found here are all there are; topics are locked before the person, as everywhere.
@@ -176,6 +176,7 @@ async def delete_subscriber(connection: Connection, holder: KeyHolder, external_
     )
     await connection.execute("DELETE FROM inbox_states WHERE subscriber = $1", inner)
     await connection.execute("DELETE FROM inbox WHERE subscriber = $1", inner)
+    await connection.execute("DELETE FROM push_subscriptions WHERE subscriber = $1", inner)
     change = await connection.fetchval(LEAVE_ALL, tenant.id, inner, [row["id"] for row in topics])
     event = NewEvent(
         project=tenant.id,
