@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import aiohttp
-from running import Project
+from running import Project, Running
 
 
 async def counts_told(stream: aiohttp.StreamReader, wanted: dict[str, int]) -> None:
@@ -34,3 +34,19 @@ async def test_counts_follow_what_is_published_marked_and_retracted(project: Pro
         await counts_told(answer.content, {"total": 2, "unseen": 1, "unread": 1})
         await project.call("DELETE", f"/v1/notifications/{second}")
         await counts_told(answer.content, {"total": 1, "unseen": 0, "unread": 0})
+
+
+async def test_a_large_audience_is_told_its_counts_when_its_inboxes_are_written(tidings: Running, project: Project) -> None:
+    for start in (0, 1000):
+        await project.call("PUT", "/v1/topics/large/subscribers", {"add": [f"p{number}" for number in range(start, start + 1000)]})
+    token = {"Authorization": f"Bearer {await project.token('p7')}"}
+    timeout = aiohttp.ClientTimeout(total=30)
+    async with aiohttp.ClientSession(timeout=timeout) as session, session.get(project.base_url + "/v1/stream", headers=token) as answer:
+        tidings.projections.stop()
+        large = await project.publish("large", [{"topic": "large"}])
+        await project.publish("small", ["p7"])
+        await counts_told(answer.content, {"total": 1, "unseen": 1, "unread": 1})
+        tidings.projections.go_on()
+        await counts_told(answer.content, {"total": 2, "unseen": 2, "unread": 2})
+        await project.call("DELETE", f"/v1/notifications/{large}")
+        await counts_told(answer.content, {"total": 1, "unseen": 1, "unread": 1})

@@ -79,6 +79,21 @@ async def test_behind_a_proxy_that_holds_streams_back_long_polling_takes_over(ng
     await tab.has_heard("one", "two", "three")
 
 
+# nginx's own pages of an error, which are HTML, for whoever asks for a stream; what else is asked passes.
+REFUSES = "proxy_buffering off; if ($http_accept ~ text/event-stream) { return %d; }"
+
+
+@pytest.mark.parametrize("nginx", [REFUSES % 403, REFUSES % 406], indirect=True, ids=["403", "406"])
+async def test_behind_a_gateway_that_refuses_streams_long_polling_takes_over(nginx: Nginx, new: NewTab, project: Project) -> None:
+    tab = await new(base_url=nginx.url)
+    await tab.connect()
+    assert (await tab.live(within=40))["transport"] == "poll"
+    for title in ("one", "two", "three"):
+        await project.publish(title, ["alice"])
+    await tab.has_heard("one", "two", "three")
+    assert "closed" not in await tab.states()
+
+
 @pytest.mark.parametrize("nginx", ["proxy_buffering off;"], indirect=True, ids=["passing"])
 async def test_a_proxy_that_is_killed_costs_nothing(nginx: Nginx, new: NewTab, project: Project) -> None:
     tab = await new(base_url=nginx.url)

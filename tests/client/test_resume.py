@@ -20,6 +20,23 @@ async def test_events_arrive_by_each_way(new: NewTab, project: Project, way: str
 
 
 @pytest.mark.parametrize("way", WAYS)
+async def test_counts_are_told_by_each_way(new: NewTab, project: Project, way: str) -> None:
+    tab = await (await new()).connected(transports=[way])
+    await project.publish("stays", ["alice"])
+    goes = await project.publish("goes", ["alice"])
+    await until(lambda: has_counts(tab, 2), 15, "two are counted")
+    await project.call("DELETE", f"/v1/notifications/{goes}")
+    await until(lambda: has_counts(tab, 1), 15, "one is counted")
+    await tab.has_heard("stays", "goes")
+
+
+async def has_counts(tab: Tab, number: int) -> bool:
+    """Whether the newest that it was told say that so many are there, and new."""
+    told = await tab.page.evaluate("heard.filter((one) => one.name === 'inbox.counts').at(-1)?.data")
+    return bool(told == {"total": number, "unseen": number, "unread": number})
+
+
+@pytest.mark.parametrize("way", WAYS)
 async def test_a_tab_that_was_offline_gets_what_it_missed(new: NewTab, project: Project, way: str) -> None:
     tab = await (await new()).connected(transports=[way])
     await project.publish("before", ["alice"])

@@ -10,6 +10,8 @@ from playwright.async_api import Route
 from running import Project, Running, until
 
 OPEN = "tidings_streams "
+LOOKS_EVERY_MS = 15_000
+WAITS_FOR_AN_ANSWER_MS = 800
 
 
 async def open_streams(base_url: str) -> float:
@@ -107,6 +109,28 @@ async def test_a_frozen_leader_loses_the_lead_to_a_tab_that_is_looked_at(new: Ne
     await asleep
     await project.publish("thawed", ["alice"])
     await first.has_heard("while frozen", "thawed")
+    assert await leader_of([first, second]) is second
+
+
+async def test_a_tab_in_view_finds_out_by_itself_that_its_leader_sleeps(new: NewTab, project: Project) -> None:
+    """Nothing tells it: it was in view all the time. Its clock is moved on to when it looks."""
+    first = await (await new()).connected()
+    second = await new()
+    await second.page.clock.install()
+    await second.connected()
+    await second.page.clock.fast_forward(LOOKS_EVERY_MS)
+    await project.publish("while awake", ["alice"])
+    await second.has_heard("while awake")
+    await second.page.clock.fast_forward(WAITS_FOR_AN_ANSWER_MS)
+    assert await leader_of([first, second]) is first
+
+    asleep = frozen(first, 8)
+    await second.page.clock.fast_forward(LOOKS_EVERY_MS)
+    await until(lambda: has_leader([second]), 7, "the second tab leads")
+    await project.publish("while frozen", ["alice"])
+    await second.has_heard("while awake", "while frozen")
+    await asleep
+    await first.has_heard("while awake", "while frozen")
     assert await leader_of([first, second]) is second
 
 

@@ -5,12 +5,22 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from stream_ground import Ground
 from stream_house import House
 
+from tidings.platform.ids import uuid7
+
+NOTHING = {"total": 0, "unseen": 0, "unread": 0}
+
 
 def titles(answer: Any) -> list[str]:
-    return [event["data"]["title"] for event in answer["events"]]
+    return [event["data"]["title"] for event in answer["events"] if event["event"] == "notification"]
+
+
+def waits(house: House, owner: int) -> bool:
+    """Whether a poll of theirs does."""
+    return any(one.is_live for one in house.edge.hub.of(owner))
 
 
 async def test_without_a_cursor_the_current_one_is_answered_at_once(house: House) -> None:
@@ -110,15 +120,87 @@ async def test_a_drain_answers_waiting_polls(ground: Ground, stack: AsyncExitSta
 
 async def test_a_read_on_one_device_is_told_to_the_others_with_the_counts(house: House) -> None:
     _, start = await house.get("/v1/stream/poll", "alice")
-    data = {"subscriber": "alice", "ids": ["x"], "counts": {"total": 3, "unseen": 1, "unread": 2}}
+    data = {"subscriber": "alice", "ids": ["x"], "counts": NOTHING}
     await house.append("inbox.read", data, recipients=[await house.inner("alice")])
 
     _, answer = await house.get("/v1/stream/poll", "alice", cursor=start["cursor"], wait="10")
 
-    counts, updated = answer["events"]
-    assert (counts["event"], counts["data"]) == ("inbox.counts", {"total": 3, "unseen": 1, "unread": 2})
+    updated, counts = answer["events"]
     assert (updated["event"], updated["data"]) == ("notification.updated", {"change": "read", **data})
+    assert (counts["event"], counts["data"]) == ("inbox.counts", NOTHING)
     assert counts["id"] == updated["id"] == answer["cursor"]
+
+
+async def test_counts_end_an_answer_and_come_with_nothing_that_is_somebody_elses(house: House) -> None:
+    _, start = await house.get("/v1/stream/poll", "alice")
+    await house.publish("one", "alice")
+    await house.publish("two", "alice")
+    await house.publish("foreign", "bob")
+    await house.settled()
+
+    _, answer = await house.get("/v1/stream/poll", "alice", cursor=start["cursor"])
+    _, later = await house.get("/v1/stream/poll", "alice", cursor=answer["cursor"])
+
+    assert [event["event"] for event in answer["events"]] == ["notification", "notification", "inbox.counts"]
+    assert answer["events"][-1] == {"id": answer["cursor"], "event": "inbox.counts", "data": NOTHING}
+    assert later == {"events": [], "cursor": answer["cursor"]}
+
+
+@pytest.mark.parametrize("settled", ["notification.fanned_out", "notification.withdrawn"])
+@pytest.mark.parametrize("is_in_the_window", [True, False], ids=["window", "log"])
+async def test_counts_follow_a_large_audience_when_it_is_settled(house: House, settled: str, is_in_the_window: bool) -> None:
+    topic = await house.topic("alice")
+    _, start = await house.get("/v1/stream/poll", "alice")
+    await house.publish("large", topics=[topic])
+    await house.settled()
+    _, first = await house.get("/v1/stream/poll", "alice", cursor=start["cursor"])
+    await house.append(settled, {"id": str(uuid7())}, topics=[topic])
+    await house.settled()
+    if not is_in_the_window:
+        shard = house.edge.shard(house.tenant.shard)
+        shard.window.clear(shard.position)
+
+    _, second = await house.get("/v1/stream/poll", "alice", cursor=first["cursor"])
+    _, of_others = await house.get("/v1/stream/poll", "bob", cursor=first["cursor"])
+
+    assert [event["event"] for event in first["events"]] == ["notification"]
+    assert second["events"] == [{"id": second["cursor"], "event": "inbox.counts", "data": NOTHING}]
+    assert of_others == {"events": [], "cursor": second["cursor"]}
+
+
+async def test_a_poll_that_waits_is_told_counts_when_a_large_audience_is_settled(house: House) -> None:
+    topic = await house.topic("alice")
+    _, start = await house.get("/v1/stream/poll", "alice")
+    owner = await house.inner("alice")
+    polling = asyncio.create_task(house.get("/v1/stream/poll", "alice", cursor=start["cursor"], wait="60"))
+    await house.until(lambda: waits(house, owner))
+
+    await house.append("notification.fanned_out", {"id": str(uuid7())}, topics=[topic])
+
+    _, answer = await asyncio.wait_for(polling, 15)
+    assert [event["event"] for event in answer["events"]] == ["inbox.counts"]
+
+
+async def test_an_event_for_many_pollers_has_their_counts_read_together(house: House) -> None:
+    people = [f"p{number}" for number in range(30)]
+    _, start = await house.get("/v1/stream/poll", "alice")
+    polls = [asyncio.create_task(house.get("/v1/stream/poll", one, cursor=start["cursor"], wait="30")) for one in people]
+    owners = [await house.inner(one) for one in people]
+    await house.until(lambda: all(waits(house, owner) for owner in owners))
+    read: list[int] = []
+    load = house.edge.counts.load
+
+    async def counted(subscribers: list[int]) -> Any:
+        read.append(len(subscribers))
+        return await load(subscribers)
+
+    house.edge.counts.load = counted
+    await house.publish("for all", *people)
+
+    answers = [answer for _, answer in await asyncio.gather(*polls)]
+    assert [[event["event"] for event in answer["events"]] for answer in answers] == [["notification", "inbox.counts"]] * 30
+    assert sum(read) == 30
+    assert len(read) < 10
 
 
 async def test_a_device_never_goes_back(house: House) -> None:

@@ -169,15 +169,18 @@ async def remove(connection: Connection, fanout: Fanout) -> tuple[int | None, in
 
 
 async def finish(connection: Connection, tenant: Tenant, fanout: Fanout) -> None:
-    written = await connection.fetchval(FINISH, fanout.id)
-    if fanout.kind != "deliver":
-        return
+    """Tell the log; the audience too, whose counts are right from here on."""
+    changed = await connection.fetchval(FINISH, fanout.id)
+    type, what = ("fanned_out", "written") if fanout.kind == "deliver" else ("withdrawn", "removed")
     event = NewEvent(
         project=tenant.id,
         shard=tenant.shard,
-        type="notification.fanned_out",
+        type=f"notification.{type}",
         notification=fanout.notification,
-        data=msgspec.json.encode({"id": fanout.notification, "written": written}).decode(),
+        recipients=fanout.recipients or None,
+        topics=fanout.topics,
+        everyone=fanout.everyone,
+        data=msgspec.json.encode({"id": fanout.notification, what: changed}).decode(),
         actor="system:fanout",
     )
     await append(connection, [event])

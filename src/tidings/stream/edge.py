@@ -12,6 +12,7 @@ from tidings.access.cache import AccessCache
 from tidings.errors import Unavailable
 from tidings.events.cursor import Cursor
 from tidings.events.entry import LogEvent
+from tidings.notifications.structs import Counts
 from tidings.platform.gather import Gather
 from tidings.platform.ids import random_id
 from tidings.platform.postgres import POSTGRES_AWAY, Database
@@ -31,6 +32,7 @@ from tidings.stream.replay import reset_frame
 from tidings.stream.sessions import SWEEP, extend_session, open_sessions
 from tidings.stream.shard import Shard
 from tidings.stream.sign_in import Visitor
+from tidings.stream.stale_counts import MOST_AT_ONCE, load_counts
 from tidings.stream.streamed import Streamed
 
 # Replays from PostgreSQL at a time: they must not take the pool from the follower.
@@ -56,6 +58,7 @@ class StreamEdge:
         self.memberships: Gather[tuple[int, int], Loaded] = Gather(partial(load_memberships, database), paced=True)
         self.sessions: Gather[bytes, Visitor] = Gather(partial(open_sessions, database), paced=True)
         self.heads: Gather[int, Cursor] = Gather(partial(heads_of, database), paced=True)
+        self.counts: Gather[int, Counts] = Gather(partial(load_counts, database), MOST_AT_ONCE)
         self.reading = asyncio.Semaphore(MOST_READING)
         self.is_draining = False
         self.refuses = False

@@ -13,7 +13,7 @@ from loguru import logger
 from tidings.events.entry import LogEvent
 from tidings.platform.metrics import EVENTS_STREAMED, STREAM_LAG
 from tidings.stream.connection import Connection
-from tidings.stream.frames import frame_of
+from tidings.stream.frames import SETTLED, frame_of
 from tidings.stream.hub import Hub
 from tidings.stream.shard import Shard
 
@@ -47,6 +47,8 @@ def deliver(hub: Hub, shard: Shard, events: Sequence[LogEvent]) -> None:
             # Control may end connections or change who listens, so what came before it goes out before it.
             flush(pending)
             hub.take_control(event)
+        elif frame is SETTLED:
+            hub.stale_counts.note(event, frame, hub.audience(event))
         elif (recipient := only_recipient(event)) is not None:
             written += give_to_one(hub, pending, event, recipient, frame)
         else:
@@ -87,7 +89,7 @@ def give_to_one(hub: Hub, pending: Pending, event: LogEvent, recipient: int, fra
     connections = hub.of(recipient)
     if not connections:
         return 0
-    hub.stale_counts.note(event, connections)
+    hub.stale_counts.note(event, frame, connections)
     if hub.streamed.has_room:
         hub.streamed.note((event,), len(connections))
     for connection in connections:
@@ -131,7 +133,7 @@ def addressed(hub: Hub, parcel: Parcel) -> tuple[Collection[Connection], bytes]:
         return (), b""
     audience = hub.audience(parcel.events[0])
     if audience:
-        hub.stale_counts.note(parcel.events[0], audience)
+        hub.stale_counts.note(parcel.events[0], parcel.frames[0], audience)
         if hub.streamed.has_room:
             hub.streamed.note(parcel.events, len(audience))
     return audience, parcel.frames[0] if len(parcel.frames) == 1 else b"".join(parcel.frames)

@@ -14,6 +14,8 @@ import msgspec
 from tidings.events.entry import LogEvent
 
 BEAT = b": \n\n"
+# Of an event that nobody is shown, after which counts are right: a comment to streams, and counts to long polls.
+SETTLED = b":\n\n"
 HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     # no-transform: a proxy that compresses holds events back.
@@ -39,6 +41,8 @@ _counts = msgspec.json.Decoder(Dated)
 _encode = msgspec.json.encode
 
 WITHDRAWN = {"notification.retracted": "retracted", "notification.expired": "expired"}
+# A large audience's inboxes have it, or have it no more.
+SETTLES = frozenset({"notification.fanned_out", "notification.withdrawn"})
 
 
 def frame_of(event: LogEvent, epoch: str) -> bytes:
@@ -57,7 +61,7 @@ def frame_of(event: LogEvent, epoch: str) -> bytes:
             name, data, f"{epoch}.{event.position}"
         )
     else:
-        return b""
+        return SETTLED if event.type in SETTLES else b""
     return frame(name, data, f"{epoch}.{event.position}")
 
 
@@ -107,17 +111,11 @@ def jittered_retry() -> int:
     return random.randint(1000, 3000)
 
 
-def parsed(frames: bytes, cursor: str) -> list[dict[str, Any]]:
-    """Frames as a long poll answers them. cursor: for those without an id."""
+def parsed(frames: bytes) -> list[dict[str, Any]]:
+    """The events of frames, as a long poll answers them. What has no id is none of the log: a comment, or counts."""
     events = []
     for block in frames.split(b"\n\n"):
-        if block:
-            fields = dict(line.split(b": ", 1) for line in block.split(b"\n"))
-            events.append(
-                {
-                    "id": fields.get(b"id", cursor.encode()).decode(),
-                    "event": fields[b"event"].decode(),
-                    "data": msgspec.Raw(fields[b"data"]),
-                }
-            )
+        fields = {name: value for name, _, value in (line.partition(b": ") for line in block.split(b"\n"))}
+        if b"id" in fields:
+            events.append({"id": fields[b"id"].decode(), "event": fields[b"event"].decode(), "data": msgspec.Raw(fields[b"data"])})
     return events

@@ -1,4 +1,8 @@
-"""Long polls: the same cursors, replay and hub as the stream, for networks that hold a stream back."""
+"""Long polls: the same cursors, replay and hub as the stream, for networks that hold a stream back.
+
+Nobody listens between two polls, so counts are not told but follow from the cursor, too: an answer that brings what changed an inbox ends
+with its counts as they are now. They have what the answer has; what they have beyond it comes with the next, and counts again.
+"""
 
 import asyncio
 from typing import TYPE_CHECKING, Any
@@ -11,7 +15,7 @@ from tidings.stream.connection import Connection
 from tidings.stream.control import take_endings_since
 from tidings.stream.frames import BEAT, parsed
 from tidings.stream.opening import Watching, start_of
-from tidings.stream.replay import Replay, TooFar
+from tidings.stream.replay import Piece, Replay, TooFar
 from tidings.stream.sign_in import AnyRequest, Visitor
 
 if TYPE_CHECKING:
@@ -21,7 +25,7 @@ MOST_WAIT_S = 60
 
 
 class PolledEvent(msgspec.Struct, frozen=True):
-    """As on the stream. id: its cursor."""
+    """As on the stream. id: its cursor; that of the answer for `inbox.counts`, which is the last."""
 
     id: str
     event: str
@@ -65,7 +69,7 @@ async def poll(edge: "StreamEdge", request: AnyRequest, visitor: Visitor, cursor
         replay, reason = await start_of(edge, visitor, cursor, watch)
         if reason is not None:
             return reset(replay, reason)
-        answer = await look(replay)
+        answer = await look(edge, replay)
         if answer.events or wait <= 0 or edge.refuses:
             return answer
         # Only a poll that stays counts as a stream.
@@ -88,7 +92,7 @@ async def wait_for_news(
     left = asyncio.create_task(gone(request))
     try:
         while True:
-            answer = await look(replay)
+            answer = await look(edge, replay)
             if connection.ended in ("revoked", "deleted", "expired"):
                 raise Unauthenticated(f"The token behind this poll has ended: {connection.ended}.", reason=connection.ended)
             if answer.events or connection.ended is not None or left.done() or loop.time() >= until:
@@ -103,21 +107,24 @@ async def wait_for_news(
         left.cancel()
 
 
-async def look(replay: Replay) -> Polled:
+async def look(edge: "StreamEdge", replay: Replay) -> Polled:
     """The next events for this subscriber. Stands at the shard's position when there are none."""
     try:
         while True:
             piece = await replay.next()
             if piece.frames or replay.is_done:
-                events = [
-                    PolledEvent(**fields)
-                    for position, frame in piece.frames
-                    for fields in parsed(frame, str(Cursor(replay.epoch, position)))
-                ]
-                return Polled(events, str(Cursor(replay.epoch, piece.position)))
+                return await answer_of(edge, replay, piece)
             await asyncio.sleep(0)
     except TooFar as reason:
         return reset(replay, str(reason))
+
+
+async def answer_of(edge: "StreamEdge", replay: Replay, piece: Piece) -> Polled:
+    cursor = str(Cursor(replay.epoch, piece.position))
+    events = [PolledEvent(**fields) for _, frame in piece.frames for fields in parsed(frame)]
+    if piece.knows_its_counts:
+        events.append(PolledEvent(cursor, "inbox.counts", await edge.counts.get(replay.subscriber)))
+    return Polled(events, cursor)
 
 
 def reset(replay: Replay, reason: str) -> Polled:

@@ -6,6 +6,7 @@ back in the meantime: the window is the buffer, and a client too slow for it fal
 
 import asyncio
 from collections.abc import Sequence
+from itertools import starmap
 from typing import NamedTuple
 
 from tidings.events.entry import LogEvent
@@ -16,6 +17,7 @@ from tidings.stream.frames import frame_of, is_transient, jittered_retry, told
 from tidings.stream.hub import Hub
 from tidings.stream.memberships import Joining, Loaded, Membership, topics_at
 from tidings.stream.shard import Shard
+from tidings.stream.stale_counts import knows_its_counts
 
 # A piece of a replay: between two pieces the client must have read, and others get their turn.
 PIECE_BYTES = 256 * 1024
@@ -34,10 +36,14 @@ class TooFar(Exception):
 
 
 class Piece(NamedTuple):
-    """frames: (position, frame), rising.   position: everything up to it has been looked at."""
+    """frames: (position, frame), rising.   position: everything up to it has been looked at.
+
+    knows_its_counts: whether some of it did what counts that are read now tell.
+    """
 
     frames: list[tuple[int, bytes]]
     position: int
+    knows_its_counts: bool
 
 
 class Replay:
@@ -98,14 +104,15 @@ class Replay:
     def from_window(self) -> Piece:
         window = self.shard.window
         frames: list[tuple[int, bytes]] = []
-        size = 0
+        size, counts = 0, False
         for position in window.missed(self.subscriber, self.project, self.memberships, self.position):
-            frame = window.kept[position].frame
-            frames.append((position, frame))
-            size += len(frame)
+            entry = window.kept[position]
+            frames.append((position, entry.frame))
+            counts = counts or knows_its_counts(entry, entry.frame)
+            size += len(entry.frame)
             if size > PIECE_BYTES:
-                return Piece(frames, position)
-        return Piece(frames, self.shard.position)
+                return Piece(frames, position, counts)
+        return Piece(frames, self.shard.position, counts)
 
     async def from_log(self) -> Piece:
         up_to = self.shard.window.first - 1
@@ -118,12 +125,13 @@ class Replay:
             raise TooFar("epoch")
         events = [LogEvent(*row) for row in rows]
         memberships = self.memberships
-        frames = [
-            (event.position, frame)
+        shown = [
+            (event, frame)
             for event in events
             if concerns(event, self.subscriber, memberships) and not is_transient(event) and (frame := frame_of(event, self.epoch))
         ]
-        return Piece(frames, events[-1].position if len(events) == ROWS else up_to)
+        frames = [(event.position, frame) for event, frame in shown]
+        return Piece(frames, events[-1].position if len(events) == ROWS else up_to, any(starmap(knows_its_counts, shown)))
 
     @property
     def topics(self) -> tuple[int, ...]:

@@ -82,7 +82,11 @@ async def poll_stream(
     last_event_id: LastEventId = None,
     wait: Wait = 0,
 ) -> Polled:
-    """What came after the cursor, waiting for it if need be; without a cursor the current one, at once."""
+    """What came after the cursor, waiting for it if need be; without a cursor the current one, at once.
+
+    Events are as on the stream. When they changed the inbox, the last is `inbox.counts`, with its counts at the time of the answer and the
+    answer's cursor as `id`. Those of an audience of more than 1,000 follow when all its inboxes are written, in an answer of their own.
+    """
     # An answer at once instead would be asked for again at once: 97 times in 3 s by one client.
     edge.refuse_when_draining()
     endings_seen = edge.hub.endings
