@@ -6,7 +6,8 @@ import socket
 
 from loguru import logger
 
-from tidings.deliveries.connectors.webhook.connector import Webhook
+from tidings.deliveries.connectors.connector import Reach
+from tidings.deliveries.connectors.registry import CONNECTORS
 from tidings.deliveries.sending.queue import open_queue, worker_on
 from tidings.deliveries.sending.sender import Sender
 from tidings.outbound.client import open_outbound
@@ -24,9 +25,9 @@ async def main(settings: Settings) -> None:
     assert settings.database_url is not None
     assert settings.redis_url is not None
     pool = await pool_when_there(settings.database_url, "tidings deliveries", size=8)
-    webhook = Webhook()
     async with open_outbound(settings) as outbound:
-        sender = Sender(f"{socket.gethostname()}:{os.getpid()}", pool, outbound, load_vault(settings), {webhook.name: webhook})
+        reach = Reach(outbound, pool, load_vault(settings), settings.base_url)
+        sender = Sender(f"{socket.gethostname()}:{os.getpid()}", reach, CONNECTORS)
         sender.start()
         try:
             await take_jobs(settings.redis_url, sender)

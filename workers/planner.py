@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 import asyncpg
 from arq.connections import ArqRedis
 
+from tidings.deliveries.connectors.registry import NEVER_TWICE
 from tidings.deliveries.ledger.dispatch import dispatch
+from tidings.deliveries.ledger.expansion import expand_next
 from tidings.deliveries.ledger.hold import hold_next
 from tidings.deliveries.ledger.lost import take_back
 from tidings.deliveries.ledger.plan import plan_next
@@ -26,6 +28,7 @@ NAME = "planner"
 DISPATCH_IDLE_S = 0.02
 SWEEP_IDLE_S = 1.0
 REPLAY_IDLE_S = 0.25
+EXPAND_IDLE_S = 0.25
 # Redis tells of news at once; without it, PostgreSQL is asked so often.
 BLOCK_MS = 500
 POLL_S = 0.25
@@ -48,6 +51,7 @@ async def main(settings: Settings) -> None:
             tasks.create_task(keep_doing(NAME, f"planning shard {shard}", log.plan, 0))
         tasks.create_task(keep_doing(NAME, "dispatch", planner.dispatch, 0))
         tasks.create_task(keep_doing(NAME, "leases", planner.sweep, SWEEP_IDLE_S))
+        tasks.create_task(keep_doing(NAME, "large audiences", planner.expand, EXPAND_IDLE_S))
         tasks.create_task(keep_doing(NAME, "replays", planner.replay, REPLAY_IDLE_S))
 
 
@@ -115,9 +119,13 @@ class Planner:
         await enqueue(self.queue, dispatched.ids)
         return True
 
+    async def expand(self) -> bool:
+        async with self.pool.acquire() as connection:
+            return await expand_next(connection)
+
     async def sweep(self) -> bool:
         async with self.pool.acquire() as connection:
-            taken = await take_back(connection, datetime.now(UTC))
+            taken = await take_back(connection, datetime.now(UTC), NEVER_TWICE)
             held = await hold_next(connection)
         return taken or held
 

@@ -9,7 +9,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from deliveries.conftest import URL, Deliveries
 
+from tidings.deliveries.destinations.event_types import TYPES
 from tidings.deliveries.destinations.signing_keys import Sealed, unseal
+from tidings.deliveries.ledger.wanted import wants
 
 OWN = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
@@ -104,6 +106,12 @@ async def test_a_wrong_field_is_named(api: Deliveries, fields: dict[str, Any], f
 async def test_unknown_events_are_refused_with_those_there_are(api: Deliveries) -> None:
     answer = await api("POST", "/v1/endpoints", {"url": URL, "events": ["order.paid"]})
     assert "notification.created" in answer.json()["detail"] and "inbox.*" in answer.json()["detail"]
+
+
+def test_every_type_of_event_is_found_by_itself_and_by_its_family() -> None:
+    for name in TYPES:
+        assert wants([name], name)
+        assert wants([name.partition(".")[0] + ".*"], name)
 
 
 async def test_a_patch_changes_what_it_names_and_merges_headers(api: Deliveries) -> None:

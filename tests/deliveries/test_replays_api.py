@@ -262,3 +262,24 @@ async def test_a_wrong_field_is_named(api: Deliveries, fields: dict[str, Any], s
     body = {"endpoint": (await api.endpoint())["id"], "since": LONG_AGO} | fields
     answer = await api("POST", "/v1/deliveries/replay", body)
     assert (answer.status_code, answer.json()["field"]) == (status, field), answer.text
+
+
+async def test_what_is_resent_cancelled_and_replayed_at_once_never_waits_in_a_ring(api: Deliveries) -> None:
+    made = (await api.endpoint(order_by="id"))["id"]
+    held = [await api.deliver(made, "held", order_key=str(number % 3)) for number in range(12)]
+    await begin(api, made, state="held", rate=10_000)
+    answers = await asyncio.gather(
+        *(api("POST", f"/v1/deliveries/{one}/resend") for one in held),
+        *(api("POST", f"/v1/deliveries/{one}/cancel") for one in held[::-1]),
+        *(api("POST", f"/v1/endpoints/{made}/enable") for _ in range(3)),
+    )
+    while await step(api, 1):
+        pass
+    assert {answer.status_code for answer in answers} <= {200, 202, 409}
+    # Of each order that has something left one is on its way, and only one.
+    rows = await api.database.system.fetch(
+        """SELECT order_key, count(*) FILTER (WHERE next_attempt_at < 'infinity') AS due FROM deliveries
+        WHERE project = $1 AND state = 'pending' GROUP BY order_key""",
+        api.tenant.id,
+    )
+    assert [row["due"] for row in rows] == [1] * len(rows)

@@ -92,7 +92,7 @@ async def create_endpoint(connection: Connection, holder: KeyHolder, vault: Vaul
         INSERT,
         project,
         key,
-        config_of(wanted.url, wanted.signature, headers),
+        encoded(Config(wanted.url, wanted.signature, list(headers))),
         await seal(vault, connection, project, key, Sealed([signing], headers)),
         events,
         wanted.description,
@@ -119,8 +119,8 @@ def url_check(policy: Policy) -> UrlCheck:
     return check
 
 
-def config_of(url: str, signature: Signature, headers: Mapping[str, str]) -> str:
-    return msgspec.json.encode(Config(url, signature, list(headers))).decode()
+def encoded(config: Config) -> str:
+    return msgspec.json.encode(config).decode()
 
 
 def without_secret(created: EndpointCreated) -> EndpointCreated:
@@ -165,13 +165,16 @@ async def patch_endpoint(
     url = kept(patch.url, config.url)
     if url != config.url:
         check(url)
-    sealed = await unseal(vault, connection, holder.tenant.id, key, row["secrets"])
-    headers = patched_headers(sealed.headers, patch.headers)
+    secrets, names = row["secrets"], config.headers
+    if not isinstance(patch.headers, UnsetType):
+        sealed = await unseal(vault, connection, holder.tenant.id, key, secrets)
+        headers = {} if patch.headers is None else merged(sealed.headers, patch.headers)
+        secrets, names = await seal(vault, connection, holder.tenant.id, key, Sealed(sealed.signing, headers)), list(headers)
     await connection.execute(
         UPDATE,
         row["id"],
-        config_of(url, config.signature, headers),
-        await seal(vault, connection, holder.tenant.id, key, Sealed(sealed.signing, headers)),
+        encoded(Config(url, config.signature, names)),
+        secrets,
         row["events"] if isinstance(patch.events, UnsetType) else checked_events(patch.events),
         kept(patch.description, row["description"]),
         kept(patch.rate, row["rate"]),
@@ -184,12 +187,6 @@ async def patch_endpoint(
     info = info_of(await connection.fetchrow(GET, holder.tenant.id, key))
     await append(connection, [endpoint_event(holder, "endpoint.updated", key)])
     return info
-
-
-def patched_headers(now: Mapping[str, str], patch: Mapping[str, str | None] | UnsetType | None) -> dict[str, str]:
-    if isinstance(patch, UnsetType):
-        return dict(now)
-    return {} if patch is None else merged(now, patch)
 
 
 def kept(given: T | UnsetType, now: T) -> T:

@@ -2,8 +2,8 @@
 
 The states and their changes are aiobreaker's. What it lacks is here: it counts failures in a row, and this counts the share of failures
 in the last half minute to a minute, with a least number of attempts; its storage is synchronous, and this one is a row that was locked
-before and is written after; it reads the clock of the machine, here the time is given. While the breaker is half open aiobreaker lets everybody
-through: dispatch leases a single probe (`allowance.py`).
+before and is written after; it reads the clock of the machine, here the time is given. While the breaker is half open aiobreaker lets
+everybody through: dispatch leases a single probe (`allowance.py`).
 """
 
 from collections.abc import Sequence

@@ -19,9 +19,11 @@ WITH mine AS (
     RETURNING delivery, number
 )
 SELECT d.id::text, mine.number, d.round, d.project, d.destination, t.updated_at AS destination_as_of, d.order_key, d.type, d.accepted_at,
-    d.notification::text, d.subscriber, e.data::text, e.internal::text, e.actor, cardinality(e.recipients) AS recipients
+    d.notification::text, d.subscriber, e.data::text, e.internal::text, e.actor, cardinality(e.recipients) AS recipients,
+    s.external_id, s.name, s.email, s.phone, s.locale, s.timezone
 FROM mine JOIN deliveries d ON d.id = mine.delivery JOIN destinations t ON t.id = d.destination
 LEFT JOIN events e ON e.shard = d.shard AND e.position = d.position AND e.created_at = d.event_at
+LEFT JOIN subscribers s ON s.id = d.subscriber AND s.deleted_at IS NULL
 """
 # Those that could not be claimed for one of the reasons above are let go; their lane decides anew.
 RELEASE = """
@@ -38,7 +40,10 @@ RENEW = "UPDATE deliveries SET lease_until = $2 WHERE id = ANY ($1::uuid[]) AND 
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """A delivery to make an attempt of. data: of its event; None when the log does not reach back so far."""
+    """A delivery to make an attempt of. data: of its event; None when the log does not reach back so far.
+
+    What is after `recipients` is of the subscriber that it goes to, as of now; None where it goes to no person, or to one who is gone.
+    """
 
     id: str
     number: int
@@ -55,6 +60,12 @@ class Claimed(msgspec.Struct, frozen=True):
     internal: str | None
     actor: str | None
     recipients: int | None
+    external_id: str | None = None
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    locale: str | None = None
+    timezone: str | None = None
 
 
 async def claim(connection: Connection, ids: Sequence[str], worker: str) -> list[Claimed]:

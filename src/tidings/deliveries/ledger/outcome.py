@@ -9,14 +9,14 @@ import msgspec
 
 from tidings.outbound.latency import Latency
 
-Kind = Literal["delivered", "retry", "refused"]
+Kind = Literal["delivered", "retry", "refused", "unknown"]
 # What a receiver may ask us to wait with Retry-After, at most.
 LONGEST_RETRY_AFTER = timedelta(hours=24)
 JITTER = 0.2
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """kind: delivered; retry, if there is a further attempt; refused, for good.
+    """kind: delivered; retry, if there is a further attempt; refused, for good; unknown, whether it arrived, and it must not arrive twice.
 
     reason: a word for lists and metrics, as in `http_503`.   detail: in words, safe to show.   status: of an HTTP answer.
     retry_after: when the receiver asked to be tried again.   is_gone: the receiver wants nothing any more (410).
@@ -38,7 +38,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Next(msgspec.Struct, frozen=True):
     """The delivery's state from now on, and when it is tried again if it is pending."""
 
-    state: Literal["pending", "delivered", "dead"]
+    state: Literal["pending", "delivered", "dead", "held"]
     at: datetime | None = None
 
 
@@ -48,6 +48,8 @@ def next_of(
     """attempt: the number of this one in its round, from 1.   schedule: seconds from each failed attempt to the next."""
     if outcome.kind == "delivered":
         return Next("delivered")
+    if outcome.kind == "unknown":
+        return Next("held")
     if outcome.kind == "refused" or attempt > len(schedule):
         return Next("dead")
     wait = timedelta(seconds=schedule[attempt - 1] * (1 + JITTER * (2 * random_share() - 1)))

@@ -233,8 +233,8 @@ async def move(connection: Connection, destination: int, chosen: Sequence[UUID],
         return 0
     bounds = chosen[0], chosen[-1]
     locked = await connection.fetch(LOCK, chosen, *bounds, states)
-    for has_its_turn, at in ((True, now), (False, INFINITY)):
-        ids = [row["id"] for row in locked if row["has_its_turn"] == has_its_turn]
+    for is_due, at in ((True, now), (False, INFINITY)):
+        ids = [row["id"] for row in locked if row["has_its_turn"] == is_due]
         if ids:
             await connection.execute(MOVE, ids, *bounds, at)
     await connection.execute(WAKE, destination, now)

@@ -26,8 +26,8 @@ WITH result AS MATERIALIZED (
               state, next_attempt_at, ended_at)
 ), settled AS (
     UPDATE attempts a SET ended_at = r.ended_at, outcome = r.outcome, reason = r.reason, detail = r.detail, status = r.status,
-        dns_ms = r.dns_ms, connect_ms = r.connect_ms, tls_ms = r.tls_ms, first_byte_ms = r.first_byte_ms, total_ms = r.total_ms, response = r.response,
-        truncated = r.truncated, next_attempt_at = r.next_attempt_at
+        dns_ms = r.dns_ms, connect_ms = r.connect_ms, tls_ms = r.tls_ms, first_byte_ms = r.first_byte_ms, total_ms = r.total_ms,
+        response = r.response, truncated = r.truncated, next_attempt_at = r.next_attempt_at
     FROM result r WHERE a.delivery = r.delivery AND a.number = r.number AND a.outcome IS NULL
     RETURNING a.delivery
 )

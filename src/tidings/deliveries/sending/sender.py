@@ -1,13 +1,13 @@
 """A worker's part of the ledger: claims what a job names, makes the attempts at the same time, holds the leases of what is under way."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-import asyncpg
 from loguru import logger
 
-from tidings.deliveries.connectors.connector import Connector
+from tidings.deliveries.connectors.connector import Connector, Reach
 from tidings.deliveries.ledger.claim import Claimed, claim, renew
 from tidings.deliveries.ledger.dispatch import LEASE
 from tidings.deliveries.ledger.outcome import Outcome, next_of
@@ -15,11 +15,9 @@ from tidings.deliveries.ledger.settle import Result
 from tidings.deliveries.sending.echoes import Echoes
 from tidings.deliveries.sending.opened import OpenedDestinations
 from tidings.deliveries.sending.settler import Settler
-from tidings.outbound.client import Outbound
 from tidings.platform.ending import end_tasks
 from tidings.platform.metrics import ERRORS
 from tidings.platform.postgres import POSTGRES_AWAY
-from tidings.vault import Vault
 
 RENEW_S = 3.0
 # Attempts at the same time in one worker. Beyond it jobs wait, and other workers take them.
@@ -29,12 +27,12 @@ MOST_UNDER_WAY = 1000
 class Sender:
     """name: of the worker, as the attempts keep it."""
 
-    def __init__(self, name: str, pool: asyncpg.Pool, outbound: Outbound, vault: Vault, connectors: Mapping[str, Connector]) -> None:
+    def __init__(self, name: str, reach: Reach, connectors: Mapping[str, Connector]) -> None:
         self.name = name
-        self.pool = pool
-        self.outbound = outbound
+        self.reach = reach
+        self.pool = pool = reach.pool
         self.connectors = connectors
-        self.destinations = OpenedDestinations(vault)
+        self.destinations = OpenedDestinations(reach.vault)
         self.settler = Settler(pool)
         self.echoes = Echoes(pool)
         self.under_way: dict[str, asyncio.Task[None]] = {}
@@ -68,18 +66,33 @@ class Sender:
         except POSTGRES_AWAY as error:
             logger.warning("{} deliveries could not be claimed ({}); their leases will run out", len(ids), type(error).__name__)
             return
-        for delivery in claimed:
-            task = asyncio.create_task(self.attempt(delivery))
-            self.under_way[delivery.id] = task
+        for batch in self.batches(claimed):
+            task = asyncio.create_task(self.attempt(batch))
+            self.under_way.update((delivery.id, task) for delivery in batch)
         self.note_room()
 
-    async def attempt(self, delivery: Claimed) -> None:
+    def batches(self, claimed: Sequence[Claimed]) -> Iterator[Sequence[Claimed]]:
+        """What goes in one request: nearly always a single delivery."""
+        by_destination: defaultdict[int, list[Claimed]] = defaultdict(list)
+        for delivery in claimed:
+            by_destination[delivery.destination].append(delivery)
+        for together in by_destination.values():
+            destination = self.destinations.of(together[0])
+            most = self.connectors[destination.connector].most_together if destination else 1
+            yield from (together[start : start + most] for start in range(0, len(together), most))
+
+    async def attempt(self, batch: Sequence[Claimed]) -> None:
         try:
-            outcome = await self.outcome_of(delivery)
+            outcomes = await self.outcomes_of(batch)
         finally:
-            del self.under_way[delivery.id]
+            for delivery in batch:
+                del self.under_way[delivery.id]
             self.note_room()
         now = datetime.now(UTC)
+        for delivery, outcome in zip(batch, outcomes, strict=True):
+            self.put(delivery, outcome, now)
+
+    def put(self, delivery: Claimed, outcome: Outcome, now: datetime) -> None:
         following = next_of(outcome, delivery.number - delivery.round, self.schedule_of(delivery), now)
         echo = self.echoes.of(delivery, self.destinations.of(delivery), outcome, following)
         self.settler.put(Result(delivery, outcome, following, now, echo))
@@ -90,16 +103,16 @@ class Sender:
         else:
             self.has_room.clear()
 
-    async def outcome_of(self, delivery: Claimed) -> Outcome:
-        destination = self.destinations.of(delivery)
+    async def outcomes_of(self, batch: Sequence[Claimed]) -> Sequence[Outcome]:
+        destination = self.destinations.of(batch[0])
         if destination is None:
-            return Outcome(kind="retry", reason="sealed", detail="The endpoint's secrets cannot be opened; see the worker's log.")
+            return [Outcome(kind="retry", reason="sealed", detail="The secrets cannot be opened; see the worker's log.")] * len(batch)
         try:
-            return await self.connectors[destination.connector].send(self.outbound, destination, delivery)
+            return await self.connectors[destination.connector].send(self.reach, destination, batch)
         except Exception:  # a connector's fault must not end the others of the batch, and the attempt has to be settled
-            logger.exception("{} failed to make an attempt of {}", destination.connector, delivery.id)
+            logger.exception("{} failed to make an attempt of {}", destination.connector, batch[0].id)
             ERRORS.labels("deliveries").inc()
-            return Outcome(kind="retry", reason="internal", detail="Tidings failed to make this attempt.")
+            return [Outcome(kind="retry", reason="internal", detail="Tidings failed to make this attempt.")] * len(batch)
 
     def schedule_of(self, delivery: Claimed) -> Sequence[int]:
         destination = self.destinations.of(delivery)

@@ -12,6 +12,7 @@ CREATE TABLE destinations (
     project int NOT NULL REFERENCES projects,
     key text NOT NULL UNIQUE,                       -- ep_… of a webhook endpoint, int_… of an integration
     connector text NOT NULL,                        -- 'webhook', 'smtp', …
+    channel text NOT NULL DEFAULT 'webhook',        -- what the connector is for, see deliveries/ledger/channels.py
     description text,
     config json NOT NULL,                           -- what may be shown, as its URL
     secrets bytea NOT NULL,                         -- sealed by the vault

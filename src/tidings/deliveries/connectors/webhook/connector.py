@@ -1,18 +1,22 @@
 """One attempt of a webhook."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from tidings import __version__
-from tidings.deliveries.connectors.connector import Destination
+from tidings.deliveries.connectors.connector import Destination, Reach
 from tidings.deliveries.connectors.webhook.answer import outcome_of, outcome_of_failure
 from tidings.deliveries.connectors.webhook.message import body_of
 from tidings.deliveries.connectors.webhook.signing import signature_header
+from tidings.deliveries.ledger.channels import Channel
 from tidings.deliveries.ledger.claim import Claimed
 from tidings.deliveries.ledger.outcome import Outcome
 from tidings.outbound.client import Outbound
 from tidings.outbound.errors import OutboundFailed
+from tidings.outbound.networks import Policy
 
 # The specification's example: ten attempts over 75 h and a half.
 SCHEDULE = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -20,17 +24,38 @@ MOST_BYTES = 256 * 1024
 TIMEOUT_S = 15.0
 
 
+class WebhookConfig(msgspec.Struct, frozen=True):
+    url: str
+    signature: str = "v1"
+
+
+class WebhookCredentials(msgspec.Struct, frozen=True):
+    signing: list[dict[str, Any]]
+    headers: dict[str, str] = {}
+
+
 class Webhook:
     name = "webhook"
+    channel: Channel = "webhook"
     schedule = SCHEDULE
+    repeats = True
+    most_together = 1
+    config = WebhookConfig
+    credentials = WebhookCredentials
 
-    async def send(self, outbound: Outbound, destination: Destination, delivery: Claimed) -> Outcome:
+    def check(self, config: Any, credentials: Any, policy: Policy) -> None:
+        """Endpoints have doors of their own (`destinations/endpoints.py`)."""
+
+    async def send(self, reach: Reach, destination: Destination, deliveries: Sequence[Claimed]) -> list[Outcome]:
+        return [await self.attempt(reach, destination, delivery) for delivery in deliveries]
+
+    async def attempt(self, reach: Reach, destination: Destination, delivery: Claimed) -> Outcome:
         if delivery.data is None:
             return Outcome(kind="refused", reason="expired", detail="The event is older than what the log retains.")
         body = body_of(delivery)
         if len(body) > MOST_BYTES:
             return Outcome(kind="refused", reason="too_large", detail=f"The message is {len(body)} bytes; at most {MOST_BYTES} are sent.")
-        return await post(outbound, destination, delivery.id, body, datetime.now(UTC))
+        return await post(reach.outbound, destination, delivery.id, body, datetime.now(UTC))
 
 
 async def post(outbound: Outbound, destination: Destination, identity: str, body: bytes, now: datetime) -> Outcome:

@@ -1,0 +1,72 @@
+"""Writing planned deliveries."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tidings.events.entry import LogEvent
+from tidings.platform.ids import uuid7_texts
+from tidings.platform.postgres import Connection
+
+# Those who deliver in order hold their lane meanwhile: otherwise the last one of a key could end, and find nobody to wake, between our
+# looking for it and our commit.
+LOCK_ORDERED = "SELECT FROM lanes WHERE destination = ANY ($1) ORDER BY destination FOR UPDATE"
+WRITE = """
+INSERT INTO deliveries (id, project, destination, subscriber, notification, type, shard, position, event_at, accepted_at, order_key,
+    state, reason, next_attempt_at)
+SELECT new.id, d.project, d.id, new.subscriber, new.notification, new.type, $1, new.position, new.event_at, new.accepted_at, new.order_key,
+    CASE WHEN d.disabled_at IS NULL THEN 'pending' ELSE 'held' END,
+    CASE WHEN d.disabled_at IS NOT NULL THEN 'disabled' END,
+    CASE WHEN new.order_key IS NULL OR new.leads AND NOT EXISTS (
+        SELECT FROM deliveries AS earlier
+        WHERE earlier.destination = d.id AND earlier.order_key = new.order_key AND earlier.state = 'pending'
+    ) THEN now() ELSE 'infinity' END
+FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::bigint[], $7::timestamptz[], $8::timestamptz[], $9::text[],
+    $10::boolean[], $11::bigint[])
+    AS new (id, destination, notification, type, position, event_at, accepted_at, order_key, leads, subscriber)
+JOIN destinations d ON d.id = new.destination AND d.deleted_at IS NULL
+"""
+# Each time, also when it is due already: a dispatch under way may not have seen the new rows, and would set it back.
+WAKE = """
+UPDATE lanes SET due_at = coalesce(least(due_at, now()), now())
+WHERE destination IN (SELECT destination FROM lanes WHERE destination = ANY ($1) ORDER BY destination FOR UPDATE)
+"""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """One delivery to be written. leads: it is the first of its key in this batch."""
+
+    event: LogEvent
+    destination: int
+    order_key: str | None = None
+    leads: bool = True
+    subscriber: int | None = None
+
+
+async def write(connection: Connection, shard: int, plans: Sequence[Plan]) -> None:
+    if not plans:
+        return
+    ordered = {plan.destination for plan in plans if plan.order_key is not None}
+    if ordered:
+        await connection.execute(LOCK_ORDERED, list(ordered))
+    events = [plan.event for plan in plans]
+    await connection.execute(
+        WRITE,
+        shard,
+        uuid7_texts(len(plans)),
+        [plan.destination for plan in plans],
+        [event.notification for event in events],
+        [event.type for event in events],
+        [event.position for event in events],
+        [event.created_at for event in events],
+        [event.accepted_at for event in events],
+        [plan.order_key for plan in plans],
+        [plan.leads for plan in plans],
+        [plan.subscriber for plan in plans],
+    )
+
+
+async def wake(connection: Connection, plans: Sequence[Plan]) -> None:
+    """Say that there is something to dispatch. Last in the transaction: it waits for the lanes."""
+    if plans:
+        await connection.execute(WAKE, list({plan.destination for plan in plans}))
