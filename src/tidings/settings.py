@@ -5,12 +5,18 @@ import os
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
 
 from tidings.errors import Misconfigured
+
+if TYPE_CHECKING:
+    Network: TypeAlias = IPv4Network | IPv6Network
+else:
+    # To msgspec, which Litestar asks about what handlers are given, a union of two classes that it does not know is an error.
+    Network = object
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +54,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     readiness_delay_s: float = 0.0
     retention_days: int = 30
     lease_s: float = 2.0
-    outbound_allow: tuple[IPv4Network | IPv6Network, ...] = ()
-    outbound_deny: tuple[IPv4Network | IPv6Network, ...] = ()
+    outbound_allow: tuple[Network, ...] = ()
+    outbound_deny: tuple[Network, ...] = ()
 
     @property
     def base_url(self) -> str:
@@ -189,7 +195,7 @@ def origins(value: str) -> tuple[str, ...]:
     return found
 
 
-def networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
+def networks(value: str) -> tuple[Network, ...]:
     return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
 
 

@@ -89,9 +89,9 @@ async def expand_next(connection: Connection) -> bool:
             Plan(event, expansion.destination, subscriber=subscriber)
             for subscriber in await addressed(connection, expansion.channel, subscribers)
         ]
-        await write(connection, expansion.shard, plans)
+        held = await write(connection, expansion.shard, plans)
         await connection.execute(ADVANCE, expansion.id, up_to, len(plans))
-        await wake(connection, plans)
+        await wake(connection, plans, held)
         return True
 
 

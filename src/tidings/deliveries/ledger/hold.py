@@ -4,6 +4,7 @@ from tidings.platform.postgres import Connection
 
 PIECE = 1000
 
+# The newest first: should it be enabled half-way, what waits in an order still has the one that it waits for before it.
 PAUSED = "SELECT destination FROM lanes WHERE paused AND due_at IS NOT NULL ORDER BY destination LIMIT 1 FOR UPDATE SKIP LOCKED"
 HOLD = """
 UPDATE deliveries d SET state = CASE WHEN t.deleted_at IS NULL THEN 'held' ELSE 'cancelled' END,
@@ -12,7 +13,7 @@ UPDATE deliveries d SET state = CASE WHEN t.deleted_at IS NULL THEN 'held' ELSE 
 FROM destinations t WHERE t.id = d.destination AND d.id IN (
     SELECT id FROM deliveries WHERE destination = $1 AND state IN ('pending', 'held') AND lease_until IS NULL
       AND (state = 'pending' OR (SELECT deleted_at FROM destinations WHERE id = $1) IS NOT NULL)
-    LIMIT $2 FOR UPDATE SKIP LOCKED
+    ORDER BY id DESC LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 """
 # What is out comes back to a paused lane, and makes it due again.

@@ -48,9 +48,9 @@ async def plan_next(connection: Connection, shard: int, wishes: Wishes) -> Plann
             return Planned(position, 0, True)
         await wishes.load(connection, events)
         plans = [*plans_once(events, wishes), *await plans_for_people(connection, shard, events, wishes)]
-        await write(connection, shard, plans)
+        held = await write(connection, shard, plans)
         await cancel_withdrawn(connection, events, wishes)
-        await wake(connection, plans)
+        await wake(connection, plans, held)
         await connection.execute(MOVE, shard, events[-1].position)
         return Planned(events[-1].position, len(plans), len(events) < BATCH)
 

@@ -1,6 +1,7 @@
 """Writing planned deliveries."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import msgspec
 
@@ -25,6 +26,12 @@ FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::bigint[], $7::
     $10::boolean[], $11::bigint[])
     AS new (id, destination, notification, type, position, event_at, accepted_at, order_key, leads, subscriber)
 JOIN destinations d ON d.id = new.destination AND d.deleted_at IS NULL
+RETURNING id, state
+"""
+# Found disabled, and enabled by the time its lane was locked: its backfill may have passed already.
+RELEASE = """
+UPDATE deliveries d SET state = 'pending', reason = NULL FROM lanes l
+WHERE d.id = ANY ($1::uuid[]) AND d.state = 'held' AND l.destination = d.destination AND NOT l.paused
 """
 # Each time, also when it is due already: a dispatch under way may not have seen the new rows, and would set it back.
 WAKE = """
@@ -43,14 +50,15 @@ class Plan(msgspec.Struct, frozen=True):
     subscriber: int | None = None
 
 
-async def write(connection: Connection, shard: int, plans: Sequence[Plan]) -> None:
+async def write(connection: Connection, shard: int, plans: Sequence[Plan]) -> list[UUID]:
+    """Answers those that are held from the beginning, which `wake` looks at again."""
     if not plans:
-        return
+        return []
     ordered = {plan.destination for plan in plans if plan.order_key is not None}
     if ordered:
         await connection.execute(LOCK_ORDERED, list(ordered))
     events = [plan.event for plan in plans]
-    await connection.execute(
+    rows = await connection.fetch(
         WRITE,
         shard,
         uuid7_texts(len(plans)),
@@ -64,9 +72,12 @@ async def write(connection: Connection, shard: int, plans: Sequence[Plan]) -> No
         [plan.leads for plan in plans],
         [plan.subscriber for plan in plans],
     )
+    return [row["id"] for row in rows if row["state"] == "held"]
 
 
-async def wake(connection: Connection, plans: Sequence[Plan]) -> None:
+async def wake(connection: Connection, plans: Sequence[Plan], held: Sequence[UUID]) -> None:
     """Say that there is something to dispatch. Last in the transaction: it waits for the lanes."""
     if plans:
         await connection.execute(WAKE, list({plan.destination for plan in plans}))
+    if held:
+        await connection.execute(RELEASE, held)

@@ -61,7 +61,14 @@ REASONS = {
 
 
 def outcome_of_failure(error: OutboundFailed) -> Outcome:
-    """A blocked address may be allowed, or the name lead elsewhere, by the time of a later attempt: it is tried again too."""
+    """A blocked address may be allowed, or the name lead elsewhere, by the time of a later attempt: it is tried again too.
+
+    Whoever said 2xx has got it, however slowly the rest of the answer drips.
+    """
+    if error.status_seen is not None and 200 <= error.status_seen < 300:
+        return Outcome(
+            kind="delivered", reason=f"http_{error.status_seen}", detail=error.detail, status=error.status_seen, latency=error.latency
+        )
     if isinstance(error, Blocked):
         reason = "blocked"
     elif isinstance(error, TimedOut):

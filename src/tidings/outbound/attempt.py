@@ -1,0 +1,70 @@
+"""One request under way: how far it is, and since when. The connector finds it by a context variable: aiohttp hands nothing through."""
+
+import time
+from contextvars import ContextVar
+
+from tidings.outbound.errors import Phase
+from tidings.outbound.head import Head, WatchedHandler
+from tidings.outbound.latency import Latency
+
+
+class Attempt:
+    """timeout_s, connect_s: as in `Outbound.request`.   left_s: of timeout_s, when it began.
+
+    reused: whether the connection was there before.   ready_at: when it was this request's, on the clock of time.perf_counter.
+    status: of the answer, once its head has come.
+    """
+
+    def __init__(self, timeout_s: float, connect_s: float) -> None:
+        self.timeout_s = timeout_s
+        self.connect_s = connect_s
+        self.started_at = time.perf_counter()
+        self.left_s = timeout_s
+        self.begin()
+
+    def begin_again(self) -> None:
+        # Zero would mean for ever.
+        self.left_s = max(self.timeout_s - (time.perf_counter() - self.started_at), 0.001)
+        self.begin()
+
+    def begin(self) -> None:
+        self.phase: Phase = "queue"
+        self.reused = True
+        self.dns_ms: float | None = None
+        self.connect_ms: float | None = None
+        self.tls_ms: float | None = None
+        self.ready_at: float | None = None
+        self.head = Head()
+        self.status: int | None = None
+
+    def take(self, handler: WatchedHandler) -> None:
+        """The connection is this request's now."""
+        handler.head = self.head
+        self.ready_at = time.perf_counter()
+        self.phase = "answer"
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether no byte of an answer came."""
+        return self.head.first_byte_at is None
+
+    def latency(self) -> Latency:
+        first_byte_at, ready_at = self.head.first_byte_at, self.ready_at
+        return Latency(
+            dns_ms=self.dns_ms,
+            connect_ms=self.connect_ms,
+            tls_ms=self.tls_ms,
+            first_byte_ms=None if first_byte_at is None or ready_at is None else in_ms(first_byte_at - ready_at),
+            total_ms=since(self.started_at),
+        )
+
+
+def since(moment: float) -> float:
+    return in_ms(time.perf_counter() - moment)
+
+
+def in_ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
+
+
+CURRENT: ContextVar[Attempt] = ContextVar("outbound_attempt")
