@@ -72,6 +72,10 @@ class InboxPage:
         await self.bell.click()
         await expect(self.panel).to_be_visible()
 
+    async def live(self) -> None:
+        """What is published from now on arrives; before, it may have been there when the page first looked."""
+        await self.page.wait_for_function("document.querySelector('tidings-inbox').connection?.state.name === 'live'")
+
     async def told(self, name: str) -> list[Any]:
         details: list[Any] = await self.page.evaluate("(name) => told.filter((one) => one.name === name).map((one) => one.detail)", name)
         return details

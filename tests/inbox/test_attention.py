@@ -21,7 +21,7 @@ RECORD = """() => {
 
 async def test_a_card_shows_what_arrives_while_the_inbox_is_closed_and_opens_it(new_page: NewPage, project: Project) -> None:
     page = await new_page("toast")
-    await page.has_badge("")
+    await page.live()
     await project.publish("Look here", ["alice"], body="Now")
     card = page.element.locator("[part~=toast]")
     await expect(card).to_contain_text("Look here", timeout=SOON_MS)
@@ -33,6 +33,7 @@ async def test_a_card_shows_what_arrives_while_the_inbox_is_closed_and_opens_it(
 async def test_without_being_asked_nothing_is_shown_or_heard(new_page: NewPage, project: Project) -> None:
     page = await new_page()
     await page.page.evaluate(RECORD)
+    await page.live()
     await project.publish("Quietly", ["alice"])
     await page.has_badge("1")
     assert await page.element.locator("[part~=toast]").count() == 0
@@ -42,6 +43,7 @@ async def test_without_being_asked_nothing_is_shown_or_heard(new_page: NewPage, 
 async def test_an_arrival_sounds_once_the_page_was_clicked(new_page: NewPage, project: Project) -> None:
     page = await new_page("sound")
     await page.page.evaluate(RECORD)
+    await page.live()
     await page.page.locator("#else").click()
 
     async def has_sounded() -> bool:
@@ -61,6 +63,7 @@ async def allow_desktop(page: InboxPage) -> None:
 async def test_a_notification_of_the_desktop_is_shown_once_the_person_allowed_it(new_page: NewPage, project: Project) -> None:
     page = await new_page("desktop")
     await page.page.evaluate(RECORD)
+    await page.live()
     await project.publish("Too early", ["alice"])
     await page.has_badge("1")
     assert await page.page.evaluate("shown") == []

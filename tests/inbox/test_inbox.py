@@ -21,6 +21,7 @@ async def test_the_bell_counts_what_is_unread_and_the_panel_lists_it_newest_firs
 
 async def test_what_arrives_is_there_at_once(new_page: NewPage, project: Project) -> None:
     page = await new_page()
+    await page.live()
     await page.open()
     await publish(project, "Fresh", body="Just now", category="builds")
     await expect(page.row("Fresh")).to_contain_text("Just now", timeout=SOON_MS)
@@ -53,6 +54,39 @@ async def test_archiving_can_be_undone_and_is_followed_when_it_is_not(new_page: 
             await expect(laptop.row(title)).to_have_count(1)
     await expect(phone.row("Put away")).to_have_count(0, timeout=SOON_MS)
     await expect(phone.row("Keep")).to_have_count(1)
+
+
+async def test_there_is_time_to_undo_as_long_as_one_points_at_it_or_is_in_it(new_page: NewPage, project: Project) -> None:
+    await publish(project, "Put away", "Also away", "Last")
+    page = await new_page()
+    await page.page.clock.install()
+    await page.open()
+    await expect(page.rows).to_have_count(3, timeout=SOON_MS)
+    bar = page.panel.locator("[part~=bar]")
+    for title, come, leave in (
+        ("Put away", bar.hover, page.panel.locator("h2").hover),
+        ("Also away", bar.get_by_role("button", name="Undo").focus, page.panel.get_by_role("button", name="Settings").focus),
+    ):
+        await page.row(title).hover()
+        await page.row(title).get_by_role("button", name="Archive").click()
+        await expect(bar).to_be_visible()
+        await come()
+        await page.page.clock.run_for(10_000)
+        await expect(bar).to_be_visible()
+        await leave()
+        await page.page.clock.run_for(10_000)
+        await expect(bar).to_be_hidden()
+    # It is not held by a button that was pressed and has gone.
+    await page.row("Last").hover()
+    await page.row("Last").get_by_role("button", name="Archive").click()
+    await bar.get_by_role("button", name="Undo").focus()
+    await page.page.keyboard.press("Enter")
+    await expect(bar).to_be_hidden()
+    await page.row("Last").hover()
+    await page.row("Last").get_by_role("button", name="Archive").click()
+    await expect(bar).to_be_visible()
+    await page.page.clock.run_for(10_000)
+    await expect(bar).to_be_hidden()
 
 
 async def test_mark_all_as_read_is_followed(new_page: NewPage, project: Project) -> None:

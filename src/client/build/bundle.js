@@ -6,8 +6,8 @@ import { ALIASES, ROOT } from "./places.js";
 import { SETTINGS, TARGET } from "./settings.js";
 
 /** Answers { code, map, chunks }: its text, its source map as text, and what it may load later, as { path, code, map }. */
-export async function bundle({ name, source }) {
-  const { output } = await build(settingsFor(join(ROOT, source)));
+export async function bundle({ name, source, format = "es" }) {
+  const { output } = await build(settingsFor(join(ROOT, source), format));
   const [entry, ...chunks] = output.filter((one) => one.type === "chunk");
   const needed = [entry, ...chunks].flatMap(({ imports }) => imports);
   if (needed.length > 0) throw new Error(`${name} must need no other file at once, and needs ${needed.join(", ")}.`);
@@ -22,7 +22,7 @@ function textsOf({ code, map }) {
  * Not Vite's library mode: that keeps the white space of ES modules, so that others can still leave parts out.
  * What is served here nobody bundles again.
  */
-function settingsFor(input) {
+function settingsFor(input, format) {
   return {
     ...SETTINGS,
     resolve: { alias: ALIASES },
@@ -40,7 +40,7 @@ function settingsFor(input) {
         input,
         preserveEntrySignatures: "strict",
         output: {
-          format: "es",
+          format,
           // All in one folder, as they are served.
           entryFileNames: "[name].js",
           chunkFileNames: "[name]-[hash].js",

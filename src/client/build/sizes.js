@@ -4,7 +4,7 @@
 export function table(entries) {
   return Object.entries(entries).map(([name, { bytes, gzip, brotli }]) => {
     const columns = [number(bytes), `${number(gzip)} gzip`, `${number(brotli)} brotli`].map((text) => text.padStart(15));
-    return `  ${name.padEnd(12)}${columns.join("")}`;
+    return `  ${name.padEnd(16)}${columns.join("")}`;
   });
 }
 

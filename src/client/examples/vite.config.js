@@ -12,7 +12,10 @@ export default defineConfig({
   plugins: [vue({ template: { compilerOptions: { isCustomElement: (tag) => tag === "tidings-inbox" } } })],
   resolve: {
     // As `npm install @tidings/react` brings them; here they are what `npm run build` beside this made.
-    alias: Object.fromEntries(["client", "inbox", "react"].map((name) => [`@tidings/${name}`, here(`../packages/${name}/dist/index.js`)])),
+    alias: [
+      { find: /^@tidings\/(client|inbox|react)$/, replacement: here("../packages/$1/dist/index.js") },
+      { find: "@tidings/client/push", replacement: here("../packages/client/dist/push.js") },
+    ],
     dedupe: ["react", "react-dom"],
   },
   server: {

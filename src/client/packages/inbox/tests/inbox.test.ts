@@ -142,6 +142,22 @@ test("the time to undo ends", async () => {
   expect(numbers(inbox)).toEqual([]);
 });
 
+test("the time to undo stands still while one is at it, and begins anew after that", async () => {
+  const { inbox, clock } = await opened(item(1), item(2));
+  inbox.archive([idOf(1)]);
+  await clock.pass(5000);
+  inbox.pauseUndo(true);
+  await clock.pass(60_000);
+  inbox.archive([idOf(2)]);
+  await clock.pass(60_000);
+  expect(inbox.getState().canUndo).toMatchObject({ count: 2 });
+  inbox.pauseUndo(false);
+  await clock.pass(5999);
+  expect(inbox.getState().canUndo).not.toBe(null);
+  await clock.pass(1);
+  expect(inbox.getState().canUndo).toBe(null);
+});
+
 test("all read is sent at once when all unread items are known, and undone by name", async () => {
   const { inbox, server } = await opened(item(1, READ), item(2), item(3));
   inbox.markAllRead();

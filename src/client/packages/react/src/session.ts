@@ -69,6 +69,7 @@ export function createSession(): Session {
       archive: (ids) => inbox?.archive(ids),
       unarchive: (ids) => inbox?.unarchive(ids),
       undo: () => inbox?.undo(),
+      pauseUndo: (isPaused) => inbox?.pauseUndo(isPaused),
       settle: () => inbox?.settle(),
       setView: (view) => inbox?.setView(view),
       setCategory: (category) => inbox?.setCategory(category),

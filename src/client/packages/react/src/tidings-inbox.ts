@@ -25,6 +25,8 @@ export interface TidingsInboxProps {
   toast?: boolean | undefined;
   sound?: boolean | undefined;
   desktop?: boolean | undefined;
+  /** The address of the page's file that loads push-worker.js. Call `forget()` of the element at sign-out. */
+  push?: string | undefined;
   theme?: "light" | "dark" | undefined;
   lang?: string | undefined;
   messages?: Partial<Messages> | undefined;
@@ -51,10 +53,10 @@ export const TidingsInbox = forwardRef<TidingsInboxElement, TidingsInboxProps>(f
   return createElement("tidings-inbox", { ...attributesOf(props), url, "no-share": flag(!share), ref: element });
 });
 
-function attributesOf({ mode, sort, categories, readOn, toast, sound, desktop, theme, lang, id, className, style }: TidingsInboxProps) {
+function attributesOf({ mode, sort, categories, readOn, toast, sound, desktop, push, theme, lang, id, className, style }: TidingsInboxProps) {
   const flags = { toast: flag(toast), sound: flag(sound), desktop: flag(desktop) };
   // React 18 passes `className` on to an element that is not of HTML as it is called here.
-  return { mode, sort, categories: categories?.join(" "), "read-on": readOn, ...flags, theme, lang, id, class: className, style };
+  return { mode, sort, categories: categories?.join(" "), "read-on": readOn, ...flags, push, theme, lang, id, class: className, style };
 }
 
 /** React 18 writes `false` as "false", which is there. */

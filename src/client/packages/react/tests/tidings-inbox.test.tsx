@@ -20,7 +20,7 @@ const bell = (): Element => tag().shadowRoot?.querySelector("[part~=bell]") as E
 
 test("props become attributes, and what is not set is not there", async () => {
   drawn = await draw(
-    <TidingsInbox url={URL_OF_API} token="a token" share={false} mode="panel" sort="unread" categories={["billing", "builds"]} readOn="view" toast sound={false} className="mine" />,
+    <TidingsInbox url={URL_OF_API} token="a token" share={false} mode="panel" sort="unread" categories={["billing", "builds"]} readOn="view" toast sound={false} push="/tidings-push.js" className="mine" />,
   );
   const attributes = Object.fromEntries([...tag().attributes].map(({ name, value }) => [name, value]));
   expect(attributes).toEqual({
@@ -31,6 +31,7 @@ test("props become attributes, and what is not set is not there", async () => {
     "categories": "billing builds",
     "read-on": "view",
     "toast": "",
+    "push": "/tidings-push.js",
     "class": "mine",
   });
 });

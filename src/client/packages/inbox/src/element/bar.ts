@@ -1,6 +1,7 @@
-/** The bar below the list: what was just done, with a way back; or that it could not be done. */
+/** The bar below the list: what was just done, with a way back; or that it could not be done. It stays while one is at it. */
 
 import type { Speech } from "../messages/messages";
+import type { Inbox } from "../store/inbox";
 import type { InboxState } from "../store/state";
 import { button, h, set, setText } from "./dom";
 
@@ -9,11 +10,13 @@ export interface Bar {
   render(state: InboxState): void;
 }
 
-export function createBar(speech: Speech, onUndo: () => void, say: (text: string) => void): Bar {
+export function createBar(speech: Speech, inbox: Pick<Inbox, "undo" | "pauseUndo">, say: (text: string) => void): Bar {
   const text = h("span", "bar-text");
-  const undo = button("undo", onUndo, speech.messages.undo);
+  const undo = button("undo", inbox.undo, speech.messages.undo);
   const element = h("div", "bar", {}, text, undo);
   let said = "";
+  for (const type of ["pointerenter", "pointerleave", "focusin", "focusout"])
+    element.addEventListener(type, () => inbox.pauseUndo(element.matches(":hover, :focus-within")));
   return {
     element,
     render(state) {
@@ -21,7 +24,8 @@ export function createBar(speech: Speech, onUndo: () => void, say: (text: string
       set(element, { "data-shown": words !== "" });
       if (words === said) return;
       said = words;
-      if (words === "") return; // it fades out with its text
+      // It fades out with its text, and does not say that the focus is gone from it.
+      if (words === "") return inbox.pauseUndo(false);
       setText(text, words);
       undo.hidden = state.canUndo === null;
       say(words);

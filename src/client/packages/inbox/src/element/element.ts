@@ -9,7 +9,7 @@ import css from "./style.css?inline";
 
 /** With another of these it is another connection; with another of the rest it is drawn anew. */
 const CONNECTS = ["url", "token", "no-share"];
-const DRAWS = ["lang", "mode", "sort", "categories", "read-on", "toast", "sound", "desktop"];
+const DRAWS = ["lang", "mode", "sort", "categories", "read-on", "toast", "sound", "desktop", "push"];
 
 /** Where there is no page, as when one is rendered on a server, the module can still be imported. */
 const PageElement = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
@@ -69,6 +69,12 @@ export class TidingsInbox extends PageElement {
     this.#scene?.close();
   }
 
+  /** At sign-out: when this resolves nothing is pushed to this browser any more, nor shown by it. */
+  async forget(): Promise<void> {
+    const { forget } = await import("./attention/attention");
+    await forget(this.connection, this.getAttribute("push"));
+  }
+
   connectedCallback(): void {
     // A property that was set before this class was known lies on the element itself, and hides ours.
     const early = { ...this };
@@ -97,14 +103,15 @@ export class TidingsInbox extends PageElement {
     if (change !== this.#changes || !this.isConnected) return;
     this.#inbox ??= this.#connect();
     const language = await languageFor(languagesFor(this));
-    if (change === this.#changes && this.isConnected && this.#inbox) this.#show(this.#inbox, language);
+    const { connection } = this;
+    if (change === this.#changes && this.isConnected && this.#inbox && connection) this.#show(this.#inbox, connection, language);
   }
 
-  #show(inbox: Inbox, language: Language): void {
+  #show(inbox: Inbox, connection: Connection, language: Language): void {
     this.#scene?.end();
     const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [style()];
-    this.#scene = createScene(this, root, inbox, speak(language, this.#messages), () => this.connection?.isLeader ?? false);
+    this.#scene = createScene(this, root, inbox, speak(language, this.#messages), connection);
     inbox.setSort(this.getAttribute("sort") === "unread" ? "unread" : "time");
   }
 

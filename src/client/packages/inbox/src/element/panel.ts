@@ -12,7 +12,7 @@ import { commandOf, type Command } from "./keys";
 import { createList } from "./list";
 import { createOnScreen } from "./onscreen";
 import type { RowHooks } from "./row";
-import { createSettings } from "./settings";
+import { createSettings, type Choice } from "./settings";
 import { createStandIn } from "./stand-in";
 import { timeWords } from "./times";
 
@@ -25,6 +25,8 @@ export interface Panel {
   element: HTMLElement;
   render(): void;
   arrived(count: number): void;
+  /** One more switch in the settings. */
+  offer(choice: Choice): void;
   /** Where keys act at once. */
   focus(): void;
   stop(): void;
@@ -46,7 +48,7 @@ export function createPanel(id: string, host: Element, inbox: Inbox, speech: Spe
 
   const word = h("span", "word");
   const markAll = iconButton("checks", messages.markAllRead, inbox.markAllRead);
-  const settings = createSettings(messages, (name) => host.hasAttribute(name), (isOn) => inbox.setSort(isOn ? "unread" : "time"));
+  const settings = createSettings(messages);
   const gear = iconButton("settings", messages.settings, toggleSettings);
   const close = iconButton("close", messages.close, hooks.onClose, "close");
   const filters = createFilters(speech, inbox);
@@ -67,7 +69,7 @@ export function createPanel(id: string, host: Element, inbox: Inbox, speech: Spe
     more,
   );
   const pill = button("pill", () => list.move(-Infinity));
-  const bar = createBar(speech, inbox.undo, hooks.say);
+  const bar = createBar(speech, inbox, hooks.say);
   const title = h("h2", "heading-text", { id: `${id}-title` }, messages.title);
   const element = h(
     "section",
@@ -79,7 +81,12 @@ export function createPanel(id: string, host: Element, inbox: Inbox, speech: Spe
     h("div", "content", {}, pill, list.element, ...standIn.elements),
     bar.element,
   );
-  settings.element.hidden = true;
+  settings.offer({
+    name: "unreadFirst",
+    isPossible: () => true,
+    isOn: () => inbox.getState().sort === "unread",
+    turn: (isOn) => inbox.setSort(isOn ? "unread" : "time"),
+  });
   element.addEventListener("keydown", onKey);
 
   function toggleSettings(): void {
@@ -123,7 +130,7 @@ export function createPanel(id: string, host: Element, inbox: Inbox, speech: Spe
     set(word, { "data-connection": state.connection.name });
     markAll.disabled = counts.unread === 0;
     set(gear, { "aria-expanded": String(!settings.element.hidden) });
-    settings.render(state.sort === "unread");
+    settings.render();
     filters.render(state, [...(host.getAttribute("categories")?.match(/[^\s,]+/g) ?? []), ...state.categories]);
     list.element.hidden = items.length === 0;
     list.render(grouped(items, now, days, { count: leading, label: messages.unread }), now, !hasMore);
@@ -137,6 +144,7 @@ export function createPanel(id: string, host: Element, inbox: Inbox, speech: Spe
   return {
     element,
     render,
+    offer: settings.offer,
     arrived: (count) => setAbove(list.isHeld() ? above + count : 0),
     focus() {
       element.focus();

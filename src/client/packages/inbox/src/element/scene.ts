@@ -1,23 +1,25 @@
 /** The element's inside for one language and one mode: bell, panel, toasts and what is said, put together. */
 
+import type { Connection } from "@tidings/client";
 import { wallClock } from "../clock";
 import type { Speech } from "../messages/messages";
 import type { Inbox } from "../store/inbox";
 import { isHere, isUnread, type Item } from "../store/state";
 import type { Action } from "./actions";
 import { createAnnouncer } from "./announcer";
+import type { Attention } from "./attention/attention";
 import { createBell } from "./bell";
-import { showOnDesktop } from "./desktop";
 import { createDialog } from "./dialog";
 import { h, set } from "./dom";
 import { createPanel } from "./panel";
-import { prefers } from "./preferences";
-import { play } from "./sound";
 import { createToasts } from "./toast";
 import { safeUrl } from "./urls";
 
 /** Relative times move on, and a day begins. */
 const TICK_MS = 30_000;
+
+/** Attributes that ask for what is in attention/. */
+const CALLS = ["sound", "desktop", "push"];
 
 /** What `addEventListener` hears of a <tidings-inbox>. */
 export interface TidingsInboxEvents {
@@ -38,13 +40,14 @@ export interface Scene {
 
 let scenes = 0;
 
-export function createScene(host: HTMLElement, root: ShadowRoot, inbox: Inbox, speech: Speech, isLeader: () => boolean): Scene {
+export function createScene(host: HTMLElement, root: ShadowRoot, inbox: Inbox, speech: Speech, connection: Connection): Scene {
   const id = `tidings-${++scenes}`;
   const isInline = host.getAttribute("mode") === "panel";
   const ending = new AbortController();
   const { signal } = ending;
   let unread = 0;
   let frame = 0;
+  let attention: Attention | undefined;
 
   const live = h("div", "live", { role: "status" });
   const announcer = createAnnouncer((text) => (live.textContent = text), (n) => speech.count(speech.messages.arrived, n), wallClock);
@@ -78,7 +81,9 @@ export function createScene(host: HTMLElement, root: ShadowRoot, inbox: Inbox, s
     else inbox.settle();
     toasts.element.replaceChildren();
     render();
-    if (isShown()) panel.focus();
+    if (!isShown()) return;
+    panel.focus();
+    attention?.opened();
   }
 
   function arrived(items: readonly Item[]): void {
@@ -88,17 +93,15 @@ export function createScene(host: HTMLElement, root: ShadowRoot, inbox: Inbox, s
     const newest = toShow.at(-1);
     if (!newest) return;
     if (host.hasAttribute("toast") && !isShown()) toasts.show(toShow);
-    // One tab of those that share the connection sounds.
-    if (host.hasAttribute("sound") && !prefers("quiet") && isLeader()) play();
-    if (host.hasAttribute("desktop") && !document.hasFocus()) showOnDesktop(newest, () => open(newest));
+    attention?.arrived(newest);
   }
 
-  /** event: the click. A link is followed by the browser, if nobody objects; without one it is for us to go there. */
+  /** event: the click. A link is followed by the browser, if nobody objects; without one it is for us to go there, or to the panel. */
   function open(item: Item, event?: Event): void {
     inbox.markRead([item.id]);
     const url = safeUrl(item.url, document.baseURI);
     if (!fire("tidings-open", { item })) event?.preventDefault();
-    else if (url !== null && !event) location.assign(url);
+    else if (!event) url === null ? dialog?.open() : location.assign(url);
   }
 
   function act(item: Item, action: Action, event: Event): void {
@@ -111,6 +114,15 @@ export function createScene(host: HTMLElement, root: ShadowRoot, inbox: Inbox, s
     return host.dispatchEvent(new CustomEvent(name, { detail, cancelable: true, bubbles: true, composed: true }));
   }
 
+  async function callForAttention(): Promise<void> {
+    const { createAttention } = await import("./attention/attention");
+    if (signal.aborted) return;
+    attention = createAttention({ host, connection, inbox, open, signal });
+    attention.choices.forEach(panel.offer);
+  }
+
+  // Without its file the inbox is a quiet one.
+  if (CALLS.some((name) => host.hasAttribute(name))) callForAttention().catch(() => undefined);
   if (isInline) set(panel.element, { role: "region" });
   root.replaceChildren(...(isInline ? [] : [bell.element]), panel.element, toasts.element, live);
   const stops = [inbox.subscribe(schedule), inbox.onArrival(arrived), panel.stop, announcer.stop];

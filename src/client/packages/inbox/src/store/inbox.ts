@@ -26,6 +26,8 @@ export interface Inbox {
   archive(ids: readonly string[]): void;
   unarchive(ids: readonly string[]): void;
   undo(): void;
+  /** The time to undo stands still, as while one points at the offer; then it begins anew. */
+  pauseUndo(isPaused: boolean): void;
   /** Send now what waits for an undo: the page is about to go. */
   settle(): void;
   setView(view: View): void;
@@ -134,6 +136,7 @@ export function createInbox(connection: Connection, clock: Clock = wallClock): I
     archive: (ids) => marks.archive(those(ids, isHere)),
     unarchive: (ids) => marks.mark("unarchived", those(ids, (item) => !isHere(item))),
     undo: marks.undo,
+    pauseUndo: marks.pauseUndo,
     settle: marks.settle,
     setView: (view) => select({ view }),
     setCategory: (category) => select({ category }),

@@ -28,6 +28,7 @@ export interface Marks {
   markAllRead(): void;
   archive(ids: readonly string[]): void;
   undo(): void;
+  pauseUndo(isPaused: boolean): void;
   /** The time to undo is over: the page is about to go. */
   settle(): void;
   stop(): void;
@@ -50,6 +51,7 @@ export function createMarks(connection: Connection, book: Book, clock: Clock, ch
   let refusal: Refusal | null = null;
   let isSending = false;
   let isStopped = false;
+  let isPaused = false;
   let cancel = (): void => {};
 
   const over = (known: Known): Known => pending.reduce((seen, { mark }) => applyMark(seen, mark), known);
@@ -124,11 +126,15 @@ export function createMarks(connection: Connection, book: Book, clock: Clock, ch
 
   /** One word at a time, for a while. */
   function tell(undoable: Offer | null, refused: Refusal | null = null): void {
-    cancel();
     offer = undoable;
     refusal = refused;
-    cancel = clock.after(SHOWN_MS, settle);
+    wait();
     changed();
+  }
+
+  function wait(): void {
+    cancel();
+    if (!isPaused) cancel = clock.after(SHOWN_MS, settle);
   }
 
   function settle(): void {
@@ -182,6 +188,10 @@ export function createMarks(connection: Connection, book: Book, clock: Clock, ch
       undone?.takeBack();
       settle();
       changed();
+    },
+    pauseUndo(paused) {
+      isPaused = paused;
+      wait();
     },
     settle,
     stop() {
