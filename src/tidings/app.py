@@ -19,9 +19,12 @@ from tidings.access.guards import refuse_credentials_in_url
 from tidings.access.idempotency import once_key
 from tidings.browser.routes import open_to_every_site
 from tidings.browser.routes import router as browser_router
+from tidings.deliveries.connectors.connector import Reach
 from tidings.deliveries.destinations import routes as endpoint_routes
 from tidings.deliveries.destinations.endpoints import url_check
+from tidings.deliveries.explain import routes as explain_routes
 from tidings.deliveries.ledger import routes as delivery_routes
+from tidings.deliveries.trial import routes as trial_routes
 from tidings.demo.routes import router as demo_router
 from tidings.errors import UnsupportedMediaType
 from tidings.events.wake import Waker
@@ -30,6 +33,7 @@ from tidings.notifications import routes as notification_routes
 from tidings.notifications.express import Express
 from tidings.notifications.publish import PublishDoor
 from tidings.openapi import complete, openapi_config
+from tidings.outbound.client import open_outbound
 from tidings.outbound.networks import policy_of
 from tidings.platform.ids import rise_above
 from tidings.platform.metrics import REQUESTS
@@ -61,6 +65,8 @@ class Process(msgspec.Struct, frozen=True):
     edge: StreamEdge
     door: PublishDoor
     vault: Vault
+    reach: Reach
+    closing: contextlib.AsyncExitStack
 
     async def start(self) -> None:
         self.waker.start()
@@ -72,6 +78,7 @@ class Process(msgspec.Struct, frozen=True):
         await self.access.stop()
         await self.waker.stop()
         await self.redis.aclose()
+        await self.closing.aclose()
         await self.database.close()
 
 
@@ -92,7 +99,10 @@ async def open_process(settings: Settings) -> Process:
     door = PublishDoor(database, waker, edge.backlog, settings.backlog_limit, edge.let_in)
     with contextlib.suppress(*POSTGRES_AWAY):
         await door.warm_up()
-    return Process(settings, database, redis, waker, access, edge, door, vault)
+    closing = contextlib.AsyncExitStack()
+    outbound = await closing.enter_async_context(open_outbound(settings))
+    reach = Reach(outbound, database.system, vault, settings.base_url)
+    return Process(settings, database, redis, waker, access, edge, door, vault, reach, closing)
 
 
 async def database_when_there(url: str, size: int) -> Database:
@@ -118,6 +128,8 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
         push_routes.router,
         endpoint_routes.router,
         delivery_routes.router,
+        trial_routes.router,
+        explain_routes.router,
         browser_router,
         demo_router,
         reference.router,
@@ -176,6 +188,7 @@ def dependencies_of(process: Process) -> dict[str, Provide]:
         "edge": process.edge,
         "door": process.door,
         "vault": process.vault,
+        "reach": process.reach,
         "check_target": url_check(policy_of(process.settings)),
         "position": process.edge.position,
     }

@@ -12,9 +12,7 @@ async def attempts_of(project: Project, delivery: str) -> list[str]:
     return [one["outcome"] for one in sorted(items, key=lambda one: one["number"])]
 
 
-async def test_a_killed_workers_deliveries_are_taken_over_with_the_same_ids(
-    sending: Sending, project: Project, receiver: Receiver
-) -> None:
+async def test_a_killed_workers_deliveries_are_taken_over_with_the_same_ids(sending: Sending, project: Project, receiver: Receiver) -> None:
     await endpoint(project, receiver)
     over = receiver.hang()
     for number in range(5):
@@ -63,9 +61,7 @@ async def test_a_killed_planner_loses_nothing(sending: Sending, project: Project
     assert {item["state"] for item in await sending.settled(project, 40)} == {"delivered"}
 
 
-async def test_a_redis_that_forgets_everything_at_any_moment_loses_nothing(
-    sending: Sending, project: Project, receiver: Receiver
-) -> None:
+async def test_a_redis_that_forgets_everything_at_any_moment_loses_nothing(sending: Sending, project: Project, receiver: Receiver) -> None:
     await endpoint(project, receiver, at_once=5)
     for number in range(60):
         await project.publish(f"n{number}", ["alice"])
@@ -105,9 +101,7 @@ async def test_a_killed_postgresql_loses_nothing(sending: Sending, project: Proj
     assert {one.id for one in receiver.got} == {item["id"] for item in await deliveries(project)}
 
 
-async def test_workers_killed_again_and_again_under_failures_lose_nothing(
-    sending: Sending, project: Project, receiver: Receiver
-) -> None:
+async def test_workers_killed_again_and_again_under_failures_lose_nothing(sending: Sending, project: Project, receiver: Receiver) -> None:
     await endpoint(project, receiver, at_once=50, schedule=[1] * 20)
     count = 200
     turn = iter(range(10**6))

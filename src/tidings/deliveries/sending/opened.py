@@ -14,10 +14,12 @@ from tidings.vault import CannotOpen, Place, Vault
 
 MOST = 10_000
 
-LOAD = """
+COLUMNS = """
 SELECT d.id, d.key, d.project, p.key AS project_key, p.shard, d.connector, d.config::text, d.secrets, d.schedule, d.updated_at
-FROM destinations d JOIN projects p ON p.id = d.project WHERE d.id = ANY ($1)
+FROM destinations d JOIN projects p ON p.id = d.project
 """
+LOAD = f"{COLUMNS} WHERE d.id = ANY ($1)"
+LOAD_BY_KEY = f"{COLUMNS} WHERE d.project = $1 AND d.key = $2 AND d.deleted_at IS NULL"
 
 
 class OpenedDestinations:
@@ -32,11 +34,9 @@ class OpenedDestinations:
             return
         for row in await connection.fetch(LOAD, list(wanted)):
             try:
-                secrets = await self.vault.open(connection, row["project"], Place("destinations", row["key"], "secrets"), row["secrets"])
+                self.remember(row["updated_at"], await opened(connection, self.vault, row))
             except CannotOpen as error:
                 logger.error("The secrets of {} cannot be opened: {}", row["key"], error)
-                continue
-            self.remember(row["updated_at"], destination_of(row, msgspec.json.decode(secrets)))
 
     def is_known(self, one: Claimed) -> bool:
         known = self.known.get(one.destination)
@@ -53,7 +53,9 @@ class OpenedDestinations:
         return self.known[one.destination][1] if self.is_known(one) else None
 
 
-def destination_of(row: Mapping[str, Any], secrets: Mapping[str, Any]) -> Destination:
+async def opened(connection: Connection, vault: Vault, row: Mapping[str, Any]) -> Destination:
+    """Raises CannotOpen."""
+    secrets = await vault.open(connection, row["project"], Place("destinations", row["key"], "secrets"), row["secrets"])
     return Destination(
         row["id"],
         row["key"],
@@ -62,6 +64,6 @@ def destination_of(row: Mapping[str, Any], secrets: Mapping[str, Any]) -> Destin
         row["shard"],
         row["connector"],
         msgspec.json.decode(row["config"]),
-        secrets,
+        msgspec.json.decode(secrets),
         row["schedule"],
     )

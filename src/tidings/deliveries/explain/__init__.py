@@ -1,0 +1,1 @@
+"""Why did a person get a notification, or not: for each channel, step by step."""
