@@ -26,6 +26,7 @@ from workers.keeping import keep_doing, pool_when_there
 NAME = "planner"
 # Between two looks at the lanes when nothing was planned in between.
 DISPATCH_IDLE_S = 0.02
+DISPATCH_BUSY_S = 0.002
 SWEEP_IDLE_S = 1.0
 REPLAY_IDLE_S = 0.25
 EXPAND_IDLE_S = 0.25
@@ -106,17 +107,22 @@ class Planner:
         self.pool = pool
         self.queue = queue
         self.news = asyncio.Event()
+        self.idle_s = DISPATCH_IDLE_S
 
     async def dispatch(self) -> bool:
         """Hand on what is due, at once when something was planned. Redis is asked first, so that nothing is leased while it is away."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.news.wait(), DISPATCH_IDLE_S)
+            await asyncio.wait_for(self.news.wait(), self.idle_s)
         self.news.clear()
+        self.idle_s = DISPATCH_IDLE_S
         if await waiting_jobs(self.queue) > MOST_WAITING_JOBS:
             return True
         async with self.pool.acquire() as connection:
             dispatched = await dispatch(connection, datetime.now(UTC))
         await enqueue(self.queue, dispatched.ids)
+        if dispatched.ids:
+            # Where there was something, there is more as soon as some of it is settled.
+            self.idle_s = DISPATCH_BUSY_S
         return True
 
     async def expand(self) -> bool:
