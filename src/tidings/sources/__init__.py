@@ -1,0 +1,1 @@
+"""Events of other services, which become notifications by a mapping."""
