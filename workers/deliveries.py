@@ -12,6 +12,7 @@ from tidings.deliveries.sending.queue import open_queue, worker_on
 from tidings.deliveries.sending.sender import Sender
 from tidings.outbound.client import open_outbound
 from tidings.platform.redis import REDIS_AWAY
+from tidings.platform.secrets import load_secret
 from tidings.settings import Settings
 from tidings.vault import load_vault
 from workers.keeping import AWAY_S, pool_when_there
@@ -24,6 +25,7 @@ async def main(settings: Settings) -> None:
     """Runs until cancelled; then takes no more, and ends what is under way."""
     assert settings.database_url is not None
     assert settings.redis_url is not None
+    load_secret(settings)
     pool = await pool_when_there(settings.database_url, "tidings deliveries", size=8)
     async with open_outbound(settings) as outbound:
         reach = Reach(outbound, pool, load_vault(settings), settings.base_url)

@@ -15,6 +15,7 @@ from tidings.deliveries.ledger.lost import take_back
 from tidings.deliveries.ledger.plan import plan_next
 from tidings.deliveries.ledger.replays import advance_one
 from tidings.deliveries.ledger.wanted import Wishes
+from tidings.deliveries.levels.checking import check_levels
 from tidings.deliveries.sending.queue import enqueue, open_queue, waiting_jobs
 from tidings.events.live import stream_key
 from tidings.events.log import heads
@@ -30,6 +31,7 @@ DISPATCH_BUSY_S = 0.002
 SWEEP_IDLE_S = 1.0
 REPLAY_IDLE_S = 0.25
 EXPAND_IDLE_S = 0.25
+CHECK_IDLE_S = 30.0
 # Redis tells of news at once; without it, PostgreSQL is asked so often.
 BLOCK_MS = 500
 POLL_S = 0.25
@@ -53,6 +55,7 @@ async def main(settings: Settings) -> None:
         tasks.create_task(keep_doing(NAME, "dispatch", planner.dispatch, 0))
         tasks.create_task(keep_doing(NAME, "leases", planner.sweep, SWEEP_IDLE_S))
         tasks.create_task(keep_doing(NAME, "large audiences", planner.expand, EXPAND_IDLE_S))
+        tasks.create_task(keep_doing(NAME, "service levels", planner.check, CHECK_IDLE_S))
         tasks.create_task(keep_doing(NAME, "replays", planner.replay, REPLAY_IDLE_S))
 
 
@@ -128,6 +131,11 @@ class Planner:
     async def expand(self) -> bool:
         async with self.pool.acquire() as connection:
             return await expand_next(connection)
+
+    async def check(self) -> bool:
+        async with self.pool.acquire() as connection:
+            await check_levels(connection, datetime.now(UTC))
+        return False
 
     async def sweep(self) -> bool:
         async with self.pool.acquire() as connection:

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 import asyncpg
 
 from tidings.deliveries.ledger.retention import keep_ledger
+from tidings.deliveries.levels.tallies import keep_tallies
 from tidings.events.wake import Waker
 from tidings.notifications.fanout import advance_one
 from tidings.notifications.sweep import expire_due, keep_house
 from tidings.platform.redis import open_redis
 from tidings.settings import Settings
+from tidings.sources.history import keep_events
 from workers.keeping import keep_doing, pool_when_there
 
 FANOUT_IDLE_S = 0.05
@@ -79,4 +81,6 @@ async def house(pool: asyncpg.Pool, retention_days: int) -> bool:
     async with pool.acquire() as connection:
         await keep_house(connection, retention_days)
         await keep_ledger(connection, retention_days)
+        await keep_tallies(connection, retention_days)
+        await keep_events(connection, retention_days)
     return False

@@ -19,11 +19,16 @@ from tidings.access.guards import refuse_credentials_in_url
 from tidings.access.idempotency import once_key
 from tidings.browser.routes import open_to_every_site
 from tidings.browser.routes import router as browser_router
+from tidings.deliveries.categories import routes as category_routes
 from tidings.deliveries.connectors.connector import Reach
-from tidings.deliveries.destinations import routes as endpoint_routes
+from tidings.deliveries.connectors.ses.inbound import routes as ses_inbound_routes
+from tidings.deliveries.destinations import endpoint_routes, integration_routes
 from tidings.deliveries.destinations.endpoints import url_check
+from tidings.deliveries.destinations.members import members_check
 from tidings.deliveries.explain import routes as explain_routes
 from tidings.deliveries.ledger import routes as delivery_routes
+from tidings.deliveries.levels import routes as level_routes
+from tidings.deliveries.suppressions import routes as suppression_routes
 from tidings.deliveries.trial import routes as trial_routes
 from tidings.demo.routes import router as demo_router
 from tidings.errors import UnsupportedMediaType
@@ -44,6 +49,8 @@ from tidings.push import routes as push_routes
 from tidings.recipients import routes as recipient_routes
 from tidings.reference import routes as reference
 from tidings.settings import Settings
+from tidings.sources import inbound_routes
+from tidings.sources import routes as source_routes
 from tidings.stream import routes as stream_routes
 from tidings.stream.edge import StreamEdge
 from tidings.vault import Vault, load_vault
@@ -127,9 +134,16 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
         access_routes.router,
         push_routes.router,
         endpoint_routes.router,
+        integration_routes.router,
+        category_routes.router,
         delivery_routes.router,
+        source_routes.router,
+        inbound_routes.router,
         trial_routes.router,
         explain_routes.router,
+        level_routes.router,
+        suppression_routes.router,
+        ses_inbound_routes.router,
         browser_router,
         demo_router,
         reference.router,
@@ -162,7 +176,7 @@ def create_front(process: Process, role: Role = "all") -> Any:
 async def check_request(request: Request[Any, Any, Any]) -> None:
     """What holds for every route. Raises Malformed or UnsupportedMediaType."""
     await refuse_credentials_in_url(request)
-    if request.method in ("POST", "PUT", "PATCH") and has_body(request):
+    if request.method in ("POST", "PUT", "PATCH") and has_body(request) and "any_media_type" not in request.route_handler.opt:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise UnsupportedMediaType(f"The body came as {media_type or 'no media type'}; send `Content-Type: application/json`.")
@@ -179,6 +193,7 @@ def has_body(request: Request[Any, Any, Any]) -> bool:
 
 def dependencies_of(process: Process) -> dict[str, Provide]:
     """What handlers ask for by name."""
+    policy = policy_of(process.settings)
     held: dict[str, Any] = {
         "process": process,
         "settings": process.settings,
@@ -189,7 +204,8 @@ def dependencies_of(process: Process) -> dict[str, Provide]:
         "door": process.door,
         "vault": process.vault,
         "reach": process.reach,
-        "check_target": url_check(policy_of(process.settings)),
+        "check_target": url_check(policy),
+        "check_members": members_check(policy),
         "position": process.edge.position,
     }
     return {name: provide(value) for name, value in held.items()} | {

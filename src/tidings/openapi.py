@@ -44,7 +44,10 @@ TAGS = [
     Tag("Tokens", "Subscriber tokens, and the keys that sign them."),
     Tag("Keys", "API keys."),
     Tag("Endpoints", "URLs of yours that get what happens: webhooks, signed as Standard Webhooks say."),
-    Tag("Deliveries", "What was sent to endpoints: every attempt, sending again, replays."),
+    Tag("Integrations", "Mail servers, chats, SMS, push and analytics of yours, each through its connector."),
+    Tag("Categories", "Through which channels a category of notifications goes, whatever each one names."),
+    Tag("Deliveries", "What was sent to endpoints and integrations: every attempt, sending again, replays."),
+    Tag("Sources", "Other services whose events become notifications: Stripe, GitHub, whatever sends Standard Webhooks."),
     Tag("Events", "The ordered log itself, for consumers that keep their own cursor."),
     Tag("Health", "For load balancers and operators."),
 ]

@@ -16,7 +16,7 @@ WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p')
   AND (c.relname = 'projects' OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'project' AND NOT attisdropped))
 ORDER BY c.relname
 """
-NOT_TENANT_TABLES = {"shards", "planned", "halts", "signing_keys", "migration"}
+NOT_TENANT_TABLES = {"shards", "planned", "halts", "service_checks", "signing_keys", "migration"}
 
 
 async def test_every_table_with_a_tenant_is_under_row_level_security(database: Database) -> None:

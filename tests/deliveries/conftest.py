@@ -19,8 +19,10 @@ from tidings.access.cache import AccessCache
 from tidings.access.guards import dependencies
 from tidings.access.idempotency import once_key
 from tidings.access.projects import create_project
-from tidings.deliveries.destinations import routes as endpoint_routes
+from tidings.deliveries.categories import routes as category_routes
+from tidings.deliveries.destinations import endpoint_routes, integration_routes
 from tidings.deliveries.destinations.endpoints import url_check
+from tidings.deliveries.destinations.members import members_check
 from tidings.deliveries.ledger import routes as delivery_routes
 from tidings.outbound.networks import policy_of
 from tidings.platform.ids import uuid7
@@ -85,9 +87,20 @@ async def api(database: Database, state_dir: Path) -> AsyncIterator[Deliveries]:
     load_secret(settings)
     access, vault = AccessCache(database, settings), load_vault(settings)
     tenant, secret = await create_project(database, "deliveries", SHARDS)
-    held = {"database": database, "access": access, "waker": Silent(), "vault": vault, "check_target": url_check(policy_of(settings))}
+    policy = policy_of(settings)
+    held = {
+        "database": database,
+        "access": access,
+        "waker": Silent(),
+        "vault": vault,
+        "check_target": url_check(policy),
+        "check_members": members_check(policy),
+    }
     app = Litestar(
-        route_handlers=[access_routes.router, recipient_routes.router, endpoint_routes.router, delivery_routes.router],
+        route_handlers=[
+            *(access_routes.router, recipient_routes.router),
+            *(endpoint_routes.router, integration_routes.router, category_routes.router, delivery_routes.router),
+        ],
         dependencies={name: given(value) for name, value in held.items()} | dependencies | {"once": Provide(once_key)},
         exception_handlers=HANDLERS,
         state=State({"tidings": SimpleNamespace(access=access)}),

@@ -9,14 +9,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from deliveries.conftest import URL, Deliveries
 
+from tidings.deliveries.connectors.webhook.members import WebhookCredentials
 from tidings.deliveries.destinations.event_types import TYPES
-from tidings.deliveries.destinations.signing_keys import Sealed, unseal
+from tidings.deliveries.destinations.signing_keys import unseal
 from tidings.deliveries.ledger.wanted import wants
 
 OWN = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
 
-async def sealed(api: Deliveries, endpoint: str) -> Sealed:
+async def sealed(api: Deliveries, endpoint: str) -> WebhookCredentials:
     async with api.database.system.acquire() as connection:
         kept = await connection.fetchval("SELECT secrets FROM destinations WHERE key = $1", endpoint)
         return await unseal(api.vault, connection, api.tenant.id, endpoint, kept)
@@ -31,7 +32,7 @@ async def test_an_endpoint_is_made_with_its_lane_and_a_sealed_secret(api: Delive
     assert shown | {"secret": made["secret"]} == made | {"waiting": {"pending": 0, "held": 0}, "last_failure": None}
     assert (shown["rate"], shown["schedule"], shown["order_by"], shown["headers"]) == (0.1, [1, 60], "data.account", ["X-Shop"])
     assert await sealed(api, made["id"]) == msgspec.convert(
-        {"signing": [{"key": made["secret"], "until": None}], "headers": {"X-Shop": "k9"}}, Sealed
+        {"signing": [{"key": made["secret"], "until": None}], "headers": {"X-Shop": "k9"}}, WebhookCredentials
     )
     lane = await api.lane(made["id"])
     assert (lane["connector"], lane["paused"], lane["due_at"]) == ("webhook", False, None)

@@ -113,19 +113,19 @@ def test_what_began_before_it_opened_and_fails_after_it_changes_nothing() -> Non
 def test_an_endpoint_is_given_up_after_both_long_enough_and_often_enough() -> None:
     known = Lane(destination=1, project=1)
     for _ in range(500):
-        note(known, False, NOW)
+        note(known, "retry", NOW)
     assert way_to_disabled(known, NOW + timedelta(hours=1)) == 0
     assert way_to_disabled(known, NOW + timedelta(days=5)) == 100
     rare = Lane(destination=1, project=1)
     for day in range(6):
-        note(rare, False, NOW + timedelta(days=day))
+        note(rare, "retry", NOW + timedelta(days=day))
     assert way_to_disabled(rare, NOW + timedelta(days=6)) == 12
 
 
 def test_warnings_come_once_each_on_the_way_and_a_success_begins_anew() -> None:
     known = Lane(destination=1, project=1)
     for _ in range(100):
-        note(known, False, NOW)
+        note(known, "retry", NOW)
     warned = []
     for hour in range(121):
         percent = due_warning(known, NOW + timedelta(hours=hour))
@@ -133,5 +133,5 @@ def test_warnings_come_once_each_on_the_way_and_a_success_begins_anew() -> None:
             known.warned = percent
             warned.append((hour, percent))
     assert warned == [(60, 50), (84, 70), (108, 90)]
-    note(known, True, NOW)
+    note(known, "delivered", NOW)
     assert (known.failing_since, known.failures, known.warned) == (None, 0, 0)

@@ -15,8 +15,9 @@ from running import Servers
 from tidings.access.principals import KeyHolder, Tenant
 from tidings.access.projects import create_project
 from tidings.deliveries.destinations.endpoints import create_endpoint, get_endpoint, list_endpoints
+from tidings.deliveries.destinations.kinds import ENDPOINT
 from tidings.deliveries.destinations.structs import NewEndpoint
-from tidings.deliveries.destinations.switching import enable_endpoint
+from tidings.deliveries.destinations.switching import enable
 from tidings.deliveries.ledger.attempts import list_attempts
 from tidings.deliveries.ledger.listing import LOOK_AT, Wanted, get_delivery, list_deliveries
 from tidings.deliveries.ledger.replays import PIECE, Range, advance_one, begin_replay
@@ -157,7 +158,7 @@ async def test_an_endpoint_and_all_of_them(watching: Watching, holder: KeyHolder
         assert detail.last_failure is not None
         # As many as are counted.
         check(connection, 2500)
-        await enable_endpoint(connection, holder, found["key"], False)
+        await enable(connection, ENDPOINT, holder, found["key"], False)
         check(connection, 2500)
 
 

@@ -15,7 +15,9 @@ COMMANDS = [
     "projects", "projects create", "projects list", "projections", "projections rebuild",
     "vault", "vault status", "vault rewrap",
     "endpoints", "endpoints list", "endpoints create", "endpoints show", "endpoints disable", "endpoints enable", "endpoints rotate",
-    "endpoints delete", "deliveries", "deliveries list", "deliveries show", "deliveries resend", "deliveries cancel", "deliveries replay",
+    "endpoints delete", "integrations", "integrations list", "integrations create", "integrations show", "integrations disable",
+    "integrations enable", "integrations delete", "connectors", "connectors list", "connectors halt", "connectors resume",
+    "deliveries", "deliveries list", "deliveries show", "deliveries resend", "deliveries cancel", "deliveries replay",
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from aiohttp import web
 from running import Project, until
 from sending.conftest import Sending, deliveries, endpoint
 from webhook_receiver import Receiver
@@ -107,8 +108,6 @@ async def test_workers_killed_again_and_again_under_failures_lose_nothing(sendin
     turn = iter(range(10**6))
 
     async def a_fifth_fails(_: object) -> object:
-        from aiohttp import web
-
         return web.Response(status=500 if next(turn) % 5 == 0 else 200)
 
     receiver.answers["/hook"] = a_fifth_fails  # type: ignore[assignment]

@@ -20,7 +20,7 @@ delivery_argument = click.argument("delivery")
 
 @click.group("deliveries", short_help="Look at deliveries, send them again, replay them.")
 def command() -> None:
-    """What was sent to endpoints: every delivery and its attempts, sending one again, replaying many.
+    """What was sent to endpoints and integrations: every delivery and its attempts, sending one again, replaying many.
 
     \b
     Examples:
@@ -31,6 +31,7 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--endpoint", metavar="EP", help="To this endpoint, ep_….")
+@click.option("--integration", metavar="INT", help="To this integration, int_….")
 @click.option("--state", type=click.Choice(["pending", "delivered", "dead", "held", "cancelled"]), help="In this state.")
 @click.option("--type", metavar="TYPE", help="Of events of this type, as in notification.created.")
 @click.option("--notification", metavar="ID", help="That tell of this notification.")
@@ -60,7 +61,11 @@ def given(value: Any) -> str:
 
 
 def told_of(delivery: Any) -> str:
-    return f"{delivery['endpoint']}  {delivery['reason'] or ''}".rstrip()
+    return f"{destination_of(delivery)}  {delivery['reason'] or ''}".rstrip()
+
+
+def destination_of(delivery: Any) -> str:
+    return str(delivery["endpoint"] or delivery["integration"])
 
 
 @command.command("show")
@@ -102,7 +107,7 @@ def resend(delivery: str, as_json: bool, url: str | None, key: str | None) -> No
       tidings deliveries resend 019ab3f2-7c41-7d3e-9a52-6f0e1c8b2a47
     """
     resent = find_reach(url, key).request("POST", path_of(delivery) + "/resend")
-    click.echo(json.dumps(resent) if as_json else f"{delivery} is on its way to {resent['endpoint']}.")
+    click.echo(json.dumps(resent) if as_json else f"{delivery} is on its way to {destination_of(resent)}.")
 
 
 @command.command("cancel")
@@ -120,7 +125,7 @@ def cancel(delivery: str, as_json: bool, url: str | None, key: str | None) -> No
 
 
 @command.command("replay")
-@click.argument("endpoint")
+@click.argument("destination")
 @click.option("--since", type=moment, required=True, help="Accepted since: a time, or how long ago, as in 2h.")
 @click.option("--until", type=moment, help="Accepted before; now otherwise.")
 @click.option(
@@ -135,7 +140,7 @@ def cancel(delivery: str, as_json: bool, url: str | None, key: str | None) -> No
 @click.option("--no-wait", is_flag=True, help="Begin it, and do not wait for its end.")
 @reaching
 def replay(
-    endpoint: str,
+    destination: str,
     since: datetime,
     until: datetime | None,
     states: tuple[str, ...],
@@ -146,7 +151,7 @@ def replay(
     url: str | None,
     key: str | None,
 ) -> None:
-    """Send again what ENDPOINT (ep_…) was to get. Shows how far it is until it is done; Ctrl-C ends the watching, not the replay.
+    """Send again what DESTINATION (ep_… or int_…) was to get. Shows how far it is; Ctrl-C ends the watching, not the replay.
 
     \b
     Examples:
@@ -154,7 +159,8 @@ def replay(
       tidings deliveries replay ep_7k2m9x4bq1v8z3dw --since 2026-11-25T12:00:00Z --state dead --state held --rate 50
     """
     wanted = {"until": until and given(until), "state": list(states), "types": list(types)}
-    body = {"endpoint": endpoint, "since": given(since), "rate": rate} | {name: value for name, value in wanted.items() if value}
+    member = "integration" if destination.startswith("int_") else "endpoint"
+    body = {member: destination, "since": given(since), "rate": rate} | {name: value for name, value in wanted.items() if value}
     reach = find_reach(url, key)
     begun = reach.request("POST", "/v1/deliveries/replay", body)["id"]
     shown = replay_of(reach, begun) if no_wait else watch(reach, begun)

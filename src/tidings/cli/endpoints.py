@@ -1,7 +1,7 @@
 """`tidings endpoints`."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -147,20 +147,27 @@ def path_of(endpoint: str) -> str:
 
 
 def show_fields(endpoint: Any) -> None:
-    waiting, failure = endpoint["waiting"], endpoint["last_failure"]
-    lines = {
-        "url": endpoint["url"],
-        "events": " ".join(endpoint["events"]),
-        "state": state_of(endpoint) + (f" since {endpoint['disabled_at']}" if endpoint["disabled_at"] else ""),
-        "description": endpoint["description"],
+    own = {"url": endpoint["url"], "headers": ", ".join(endpoint["headers"]), "order by": endpoint["order_by"]}
+    show_lines(own | lines_of(endpoint))
+
+
+def lines_of(destination: Any) -> dict[str, Any]:
+    """What endpoints and integrations have in common."""
+    waiting, failure = destination["waiting"], destination["last_failure"]
+    return {
+        "events": " ".join(destination["events"] or []),
+        "state": state_of(destination) + (f" since {destination['disabled_at']}" if destination["disabled_at"] else ""),
+        "description": destination["description"],
         "waiting": f"{waiting['pending']} pending, {waiting['held']} held",
-        "failing since": endpoint["failing_since"],
+        "failing since": destination["failing_since"],
         "last failure": failure and f"{failure['reason']} ({failure['delivery']})",
-        "headers": ", ".join(endpoint["headers"]),
-        "order by": endpoint["order_by"],
-        "rate": endpoint["rate"] and f"{endpoint['rate']:g} a second",
-        "at once": endpoint["at_once"],
+        "rate": destination["rate"] and f"{destination['rate']:g} a second",
+        "at once": destination["at_once"],
     }
+
+
+def show_lines(lines: Mapping[str, Any]) -> None:
+    """Those that say something."""
     for name, value in lines.items():
         if value:
             click.echo(f"{name: <14} {value}")
@@ -192,14 +199,15 @@ def enable(endpoint: str, backfill: bool, as_json: bool, url: str | None, key: s
       tidings endpoints enable ep_7k2m9x4bq1v8z3dw --backfill
     """
     enabled = find_reach(url, key).request("POST", path_of(endpoint) + "/enable", {"backfill": backfill})
-    if as_json:
-        click.echo(json.dumps(enabled))
-    elif enabled["replay"]:
-        click.echo(f"Enabled {endpoint}; {enabled['replay']} sends what was held.")
-    elif enabled["held"]:
-        click.echo(f"Enabled {endpoint}. {enabled['held']} or more are held since {enabled['since']}; --backfill sends them.")
-    else:
-        click.echo(f"Enabled {endpoint}.")
+    click.echo(json.dumps(enabled) if as_json else told_enabled(enabled))
+
+
+def told_enabled(enabled: Any) -> str:
+    if enabled["replay"]:
+        return f"Enabled {enabled['id']}; {enabled['replay']} sends what was held."
+    if enabled["held"]:
+        return f"Enabled {enabled['id']}. {enabled['held']} or more are held since {enabled['since']}; --backfill sends them."
+    return f"Enabled {enabled['id']}."
 
 
 @command.command("rotate")

@@ -22,3 +22,12 @@ STREAMS = Gauge("tidings_streams", "Open streams")
 EVENTS_STREAMED = Counter("tidings_events_streamed_total", "Events written to streams, once for each stream")
 STREAM_LAG = Histogram("tidings_stream_lag_seconds", "From commit to the write on the streams", buckets=LATENCIES_S)
 STREAMS_CLOSED = Counter("tidings_streams_closed_total", "Streams that Tidings ended", ["reason"])
+
+# From acceptance on: a delivery may be tried for days.
+DELIVERY_LATENCIES_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 43200, 259200)
+DELIVERIES = Counter("tidings_deliveries_total", "Deliveries that came to an end", ["connector", "outcome"])
+DELIVERY_LATENCY = Histogram(
+    "tidings_delivery_seconds", "From an event's acceptance to its delivery", ["connector"], buckets=DELIVERY_LATENCIES_S
+)
+DELIVERIES_WAITING = Gauge("tidings_deliveries_waiting_seconds", "Age of the oldest delivery that waits", ["connector"])
+BREAKERS_OPEN = Gauge("tidings_breakers_open", "Destinations that do not answer and are spared", ["connector"])

@@ -1,1 +1,1 @@
-"""Where deliveries go: webhook endpoints, as their project sets them up."""
+"""Where deliveries go: webhook endpoints, and the integrations of all other connectors, as their project sets them up."""

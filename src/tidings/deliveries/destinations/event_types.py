@@ -1,10 +1,11 @@
-"""What an endpoint can ask for: a type of event, a family of them as in `inbox.*`, or everything.
+"""What endpoints, and integrations of the channel `analytics`, can ask for: a type of event, a family as in `inbox.*`, or everything.
 
 Which events a pattern finds is said in `ledger/wanted.py`; here it is held against what exists, so that a typing error is told at once.
 """
 
 from collections.abc import Iterable
 
+from tidings.deliveries.destinations.kinds import ENDPOINT, INTEGRATION
 from tidings.errors import Invalid
 
 TYPES = (
@@ -12,8 +13,13 @@ TYPES = (
     *("inbox.seen", "inbox.read", "inbox.unread", "inbox.archived", "inbox.unarchived", "inbox.clicked"),
     *("subscriber.updated", "subscriber.deleted", "subscriber.tokens_revoked"),
     *("topic.members", "topic.deleted"),
+    *("service_level.missed", "service_level.met"),
     *("delivery.delivered", "delivery.dead", "delivery.resent", "delivery.cancelled"),
-    *("endpoint.created", "endpoint.updated", "endpoint.failing", "endpoint.disabled", "endpoint.enabled", "endpoint.deleted"),
+    *(
+        f"{kind.name}.{what}"
+        for kind in (ENDPOINT, INTEGRATION)
+        for what in ("created", "updated", "failing", "disabled", "enabled", "deleted")
+    ),
 )
 EVERYTHING = "*"
 FAMILIES = tuple(dict.fromkeys(name.partition(".")[0] + ".*" for name in TYPES))

@@ -6,24 +6,22 @@ import msgspec
 from msgspec import UNSET
 
 from tidings.access.principals import KeyHolder, Tenant
-from tidings.deliveries.destinations.endpoints import LIVING, Config, endpoint_event, locked_endpoint, unknown
-from tidings.deliveries.destinations.signing_keys import Sealed, first_key, rotated, seal, shown, unseal, valid, verifier
+from tidings.deliveries.connectors.webhook.members import WebhookConfig, WebhookCredentials
+from tidings.deliveries.destinations.kinds import ENDPOINT
+from tidings.deliveries.destinations.rows import find, locked, tell
+from tidings.deliveries.destinations.signing_keys import first_key, rotated, seal, shown, unseal, valid, verifier
 from tidings.deliveries.destinations.structs import SHOWN_BEFORE, EndpointSecret, SecretRotated, SecretRotation, ShownKey
-from tidings.events.outbox import append
 from tidings.platform.postgres import Connection
 from tidings.vault import Vault
 
-GET_SEALED = f"SELECT d.config::text, d.secrets FROM destinations d WHERE {LIVING} AND d.key = $2"
 UPDATE = "UPDATE destinations SET secrets = $2, updated_at = now() WHERE id = $1"
 
 
 async def show_secret(connection: Connection, tenant: Tenant, vault: Vault, key: str, now: datetime) -> EndpointSecret:
     """Raises NotFound."""
-    row = await connection.fetchrow(GET_SEALED, tenant.id, key)
-    if row is None:
-        raise unknown(key)
+    row = await find(connection, ENDPOINT, tenant, key, more=", d.secrets")
     sealed = await unseal(vault, connection, tenant.id, key, row["secrets"])
-    signature = msgspec.json.decode(row["config"], type=Config).signature
+    signature = msgspec.json.decode(row["config"], type=WebhookConfig).signature
     return EndpointSecret(signature, [ShownKey(shown(one.key), one.until) for one in valid(sealed.signing, now)])
 
 
@@ -31,13 +29,14 @@ async def rotate_secret(
     connection: Connection, holder: KeyHolder, vault: Vault, key: str, rotation: SecretRotation, now: datetime
 ) -> SecretRotated:
     """Raises NotFound; Invalid for a secret that cannot be; Conflict when too many keys would sign at once."""
-    row = await locked_endpoint(connection, holder.tenant, key)
+    row = await locked(connection, ENDPOINT, holder.tenant, key)
     sealed = await unseal(vault, connection, holder.tenant.id, key, row["secrets"])
-    signature = msgspec.json.decode(row["config"], type=Config).signature
+    signature = msgspec.json.decode(row["config"], type=WebhookConfig).signature
     new = first_key(signature, rotation.secret)
     signing = rotated(sealed.signing, new, now, timedelta(seconds=rotation.overlap))
-    await connection.execute(UPDATE, row["id"], await seal(vault, connection, holder.tenant.id, key, Sealed(signing, sealed.headers)))
-    await append(connection, [endpoint_event(holder, "endpoint.updated", key)])
+    renewed = WebhookCredentials(signing, sealed.headers)
+    await connection.execute(UPDATE, row["id"], await seal(vault, connection, holder.tenant.id, key, renewed))
+    await tell(connection, ENDPOINT, holder, "updated", key)
     older_until = max((one.until for one in signing if one.until is not None), default=None)
     return SecretRotated(id=key, older_until=older_until, **verifier(new))
 

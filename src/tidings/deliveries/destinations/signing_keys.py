@@ -8,34 +8,21 @@ Source: github.com/standard-webhooks/standard-webhooks, spec/standard-webhooks.m
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
+from tidings.deliveries.connectors.webhook.members import Signature, SigningKey, WebhookCredentials
 from tidings.deliveries.connectors.webhook.signing import PRIVATE_PREFIX, SHARED_PREFIX, new_private_key, new_secret, public_key_of, raw
+from tidings.deliveries.destinations.rows import place_of
 from tidings.errors import Conflict, Invalid
 from tidings.platform.postgres import Connection
-from tidings.vault import Place, Vault
+from tidings.vault import Vault
 
-Signature = Literal["v1", "v1a"]
 # Of a secret that a project brings along (Standard Webhooks).
 LEAST_BYTES, MOST_BYTES = 24, 64
 # Each of them adds a signature to the header of every request.
 MOST_AT_ONCE = 5
-
-
-class SigningKey(msgspec.Struct, frozen=True):
-    """until: when it stops signing, of one that was rotated."""
-
-    key: str
-    until: datetime | None = None
-
-
-class Sealed(msgspec.Struct, frozen=True):
-    """What the vault keeps of an endpoint. signing: the newest first.   headers: by their names."""
-
-    signing: list[SigningKey]
-    headers: dict[str, str]
 
 
 def first_key(signature: Signature, own: str | None) -> SigningKey:
@@ -81,14 +68,10 @@ def rotated(signing: Sequence[SigningKey], new: SigningKey, now: datetime, overl
     return [new, *kept]
 
 
-async def seal(vault: Vault, connection: Connection, project: int, endpoint: str, content: Sealed) -> bytes:
+async def seal(vault: Vault, connection: Connection, project: int, endpoint: str, content: WebhookCredentials) -> bytes:
     return await vault.seal(connection, project, place_of(endpoint), msgspec.json.encode(content))
 
 
-async def unseal(vault: Vault, connection: Connection, project: int, endpoint: str, sealed: bytes) -> Sealed:
+async def unseal(vault: Vault, connection: Connection, project: int, endpoint: str, sealed: bytes) -> WebhookCredentials:
     """Raises CannotOpen."""
-    return msgspec.json.decode(await vault.open(connection, project, place_of(endpoint), sealed), type=Sealed)
-
-
-def place_of(endpoint: str) -> Place:
-    return Place("destinations", endpoint, "secrets")
+    return msgspec.json.decode(await vault.open(connection, project, place_of(endpoint), sealed), type=WebhookCredentials)

@@ -1,4 +1,4 @@
-"""What goes over the wire about endpoints."""
+"""What goes over the wire about destinations of both kinds, and about endpoints."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -6,21 +6,23 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from tidings.deliveries.connectors.webhook.members import Signature
 from tidings.deliveries.destinations.own_headers import MOST as MOST_HEADERS
-from tidings.deliveries.destinations.signing_keys import Signature
 
 DAY_S = 86_400
 MOST_COUNTED = 10_000
 SHOWN_BEFORE = "The secret was in the first answer to this Idempotency-Key; GET /v1/endpoints/ID/secret shows it."
 
 EndpointId = Annotated[str, Meta(examples=["ep_7k2m9x4bq1v8z3dw"])]
+DestinationId = Annotated[str, Meta(description="ep_… or int_….", examples=["ep_7k2m9x4bq1v8z3dw"])]
 Url = Annotated[str, Meta(min_length=1, max_length=2048, examples=["https://hooks.example.com/tidings"])]
 Events = Annotated[
     list[Annotated[str, Meta(min_length=1, max_length=100)]],
     Meta(
         min_length=1,
         max_length=100,
-        description="Types of events, as in `inbox.read`; families, as in `notification.*`; `*` for all but `delivery.*` and `endpoint.*`.",
+        description="Types of events, as in `inbox.read`; families, as in `notification.*`; `*` for all but those of deliveries, "
+        "endpoints and integrations.",
         examples=[["notification.*", "inbox.read"]],
     ),
 ]
@@ -53,35 +55,66 @@ HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~\-]{1,100}$(
 HeaderValue = Annotated[str, Meta(max_length=4096, pattern=r"^[!-~]([ -~]*[!-~])?$(?!\n)")]
 
 
-class NewEndpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An endpoint to create. headers: sent with every delivery; their values are sealed, and never shown again."""
+class NewDestination(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is asked of one of either kind."""
 
-    url: Url
-    events: Events
     description: Description | None = None
     rate: Rate | None = None
     at_once: AtOnce = 20
     schedule: Schedule | None = None
+
+
+class DestinationPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is left out stays; null empties."""
+
+    description: Description | UnsetType | None = UNSET
+    rate: Rate | UnsetType | None = UNSET
+    at_once: AtOnce | UnsetType = UNSET
+    schedule: Schedule | UnsetType | None = UNSET
+
+
+class NewEndpoint(NewDestination, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An endpoint to create. headers: sent with every delivery; their values are sealed, and never shown again."""
+
+    url: Url
+    events: Events
     order_by: OrderBy | None = None
     signature: Signature = "v1"
     headers: Annotated[dict[HeaderName, HeaderValue], Meta(max_length=MOST_HEADERS, examples=[{"Authorization": "Bearer …"}])] = {}
     secret: Secret | None = None
 
 
-class EndpointPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class EndpointPatch(DestinationPatch, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is left out stays; null empties. Headers are merged (RFC 7396): one that is null is taken away, null takes all of them."""
 
     url: Url | UnsetType = UNSET
     events: Events | UnsetType = UNSET
-    description: Description | UnsetType | None = UNSET
-    rate: Rate | UnsetType | None = UNSET
-    at_once: AtOnce | UnsetType = UNSET
-    schedule: Schedule | UnsetType | None = UNSET
     order_by: OrderBy | UnsetType | None = UNSET
     headers: dict[HeaderName, HeaderValue | None] | UnsetType | None = UNSET
 
 
-class EndpointInfo(msgspec.Struct, frozen=True, kw_only=True):
+class DestinationInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown of one of either kind. disabled_as: `by_hand`, `failing` (for days) or `gone` (it answered 410).
+
+    breaker: `open` while it does not answer and is spared, `half_open` while one attempt finds out.   failing_since: since when all failed.
+    """
+
+    id: str
+    description: str | None
+    rate: float | None
+    at_once: int
+    schedule: list[int] | None
+    state: Literal["enabled", "disabled"]
+    disabled_at: datetime | None
+    disabled_as: str | None
+    breaker: str
+    failing_since: datetime | None
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class EndpointInfo(DestinationInfo, frozen=True, kw_only=True):
     """An endpoint. disabled_as: `by_hand`, `failing` (for days) or `gone` (it answered 410).
 
     breaker: `open` while it does not answer and is spared, `half_open` while one attempt finds out.   failing_since: since when all failed.
@@ -91,21 +124,9 @@ class EndpointInfo(msgspec.Struct, frozen=True, kw_only=True):
     id: EndpointId
     url: str
     events: list[str]
-    description: str | None
-    rate: float | None
-    at_once: int
-    schedule: list[int] | None
     order_by: str | None
     signature: Signature
     headers: list[str]
-    state: Literal["enabled", "disabled"]
-    disabled_at: datetime | None
-    disabled_as: str | None
-    breaker: str
-    failing_since: datetime | None
-    created_by: str
-    created_at: datetime
-    updated_at: datetime
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -182,7 +203,7 @@ class Enabling(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class Enabled(msgspec.Struct, frozen=True, kw_only=True):
     """held: deliveries that were held back, counted up to 10,000, and `since` when.   replay: what sends them, if that was asked for."""
 
-    id: EndpointId
+    id: DestinationId
     held: int
     since: datetime | None
     replay: Annotated[str, Meta(examples=["rpl_9x4bq1v8z3dw7k2m"])] | None

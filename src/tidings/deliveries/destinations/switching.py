@@ -1,10 +1,10 @@
-"""Switching an endpoint off and on. What happens meanwhile is held, and sent by a replay when that is asked for."""
+"""Switching a destination off and on. What happens meanwhile is held, and sent by a replay when that is asked for."""
 
 from tidings.access.principals import KeyHolder
-from tidings.deliveries.destinations.endpoints import PAUSE, endpoint_event, get_endpoint, locked_endpoint
-from tidings.deliveries.destinations.structs import MOST_COUNTED, Enabled, EndpointDetail
+from tidings.deliveries.destinations.kinds import Kind
+from tidings.deliveries.destinations.rows import PAUSE, locked, tell
+from tidings.deliveries.destinations.structs import MOST_COUNTED, Enabled
 from tidings.deliveries.ledger.replays import Range, begin_replay
-from tidings.events.outbox import append
 from tidings.platform.postgres import Connection
 
 DISABLE = "UPDATE destinations SET disabled_at = now(), disabled_as = 'by_hand', updated_at = now() WHERE id = $1"
@@ -20,22 +20,18 @@ SELECT (SELECT count(*) FROM (SELECT FROM deliveries WHERE destination = $1 AND 
 """
 
 
-async def disable_endpoint(connection: Connection, holder: KeyHolder, key: str) -> EndpointDetail:
+async def disable(connection: Connection, kind: Kind, holder: KeyHolder, key: str) -> None:
     """Nothing changes when it was disabled before. Raises NotFound."""
-    row = await locked_endpoint(connection, holder.tenant, key)
-    is_new = row["disabled_at"] is None
-    if is_new:
+    row = await locked(connection, kind, holder.tenant, key)
+    if row["disabled_at"] is None:
         await connection.execute(PAUSE, row["id"])
         await connection.execute(DISABLE, row["id"])
-    detail = await get_endpoint(connection, holder.tenant, key)
-    if is_new:
-        await append(connection, [endpoint_event(holder, "endpoint.disabled", key, reason="by_hand")])
-    return detail
+        await tell(connection, kind, holder, "disabled", key, reason="by_hand")
 
 
-async def enable_endpoint(connection: Connection, holder: KeyHolder, key: str, backfill: bool) -> Enabled:
+async def enable(connection: Connection, kind: Kind, holder: KeyHolder, key: str, backfill: bool) -> Enabled:
     """backfill: begin a replay of what was held. Raises NotFound."""
-    row = await locked_endpoint(connection, holder.tenant, key)
+    row = await locked(connection, kind, holder.tenant, key)
     is_new = row["disabled_at"] is not None
     if is_new:
         await connection.execute(RESUME, row["id"])
@@ -45,5 +41,5 @@ async def enable_endpoint(connection: Connection, holder: KeyHolder, key: str, b
     if backfill and held:
         replay = await begin_replay(connection, holder, row["id"], key, Range(None, None, ["held"]))
     if is_new:
-        await append(connection, [endpoint_event(holder, "endpoint.enabled", key)])
+        await tell(connection, kind, holder, "enabled", key)
     return Enabled(id=key, held=held, since=since, replay=replay)

@@ -94,7 +94,7 @@ def attempt_says(attempt: Any) -> str:
 def state_step(destination: Any, delivery: Any) -> Reason:
     state = delivery["state"]
     if state == "held":
-        why = "its endpoint was disabled" if delivery["reason"] == "disabled" else f"of {delivery['reason']}"
+        why = "where it goes was disabled" if delivery["reason"] == "disabled" else f"of {delivery['reason']}"
         return Reason("held", f"It is held because {why}; a replay of held ones sends it.", destination["disabled_at"])
     if state == "cancelled":
         return Reason("cancelled", f"It was cancelled ({delivery['reason'] or 'by hand'}).", delivery["finished_at"])

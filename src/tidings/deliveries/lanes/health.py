@@ -12,9 +12,11 @@ AT_LEAST = 50
 WARNINGS = (50, 70, 90)
 
 
-def note(lane: Lane, is_good: bool, now: datetime) -> None:
-    if is_good:
+def note(lane: Lane, kind: str, now: datetime) -> None:
+    """kind: of an outcome. A refusal is about one message or one person, and says nothing of the destination either way."""
+    if kind == "delivered":
         lane.failing_since, lane.failures, lane.warned = None, 0, 0
+    if kind != "retry":
         return
     lane.failing_since = lane.failing_since or now
     lane.failures += 1

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from tidings.deliveries.destinations.kinds import kind_of
 from tidings.deliveries.lanes.breaker import tell
 from tidings.deliveries.lanes.health import due_warning, note, way_to_disabled
 from tidings.deliveries.lanes.lane import CHANGING, COLUMNS, Lane
@@ -39,7 +40,7 @@ async def report(connection: Connection, outcomes: Mapping[int, Sequence[Outcome
         # A refusal is an answer: whoever gives it is there.
         tell(lane, [outcome.kind != "retry" for outcome in those], now)
         for outcome in those:
-            note(lane, outcome.kind == "delivered", now)
+            note(lane, outcome.kind, now)
         lane.next_slot = max([lane.next_slot, *(pause_of(outcome, now) for outcome in those if outcome.slow_down)])
         events += await judge(connection, lane, those, now)
     await connection.execute(WRITE, msgspec.json.encode(lanes).decode())
@@ -64,21 +65,21 @@ async def judge(connection: Connection, lane: Lane, outcomes: Sequence[Outcome],
     lane.warned = percent
     row = await connection.fetchrow(WHOSE, lane.destination)
     data = {"id": row["key"], "percent": percent, "failing_since": lane.failing_since, "failures": lane.failures} if row else {}
-    return [event_of(row, "endpoint.failing", data)] if row else []
+    return [event_of(row, "failing", data)] if row else []
 
 
 async def disable(connection: Connection, lane: Lane, reason: str) -> list[NewEvent]:
     row = await connection.fetchrow(DISABLE, lane.destination, reason)
     await connection.execute(PAUSE_LANE, lane.destination)
     data = {"reason": reason, "failing_since": lane.failing_since, "failures": lane.failures}
-    return [event_of(row, "endpoint.disabled", {"id": row["key"]} | data)] if row else []
+    return [event_of(row, "disabled", {"id": row["key"]} | data)] if row else []
 
 
-def event_of(row: Mapping[str, object], kind: str, data: Mapping[str, object]) -> NewEvent:
+def event_of(row: Mapping[str, object], what: str, data: Mapping[str, object]) -> NewEvent:
     return NewEvent(
         project=int(str(row["project"])),
         shard=int(str(row["shard"])),
-        type=kind,
+        type=f"{kind_of(str(row['key'])).name}.{what}",
         data=msgspec.json.encode(data).decode(),
         actor="system:deliveries",
     )

@@ -7,8 +7,10 @@ from uuid import UUID
 
 import msgspec
 
+from tidings.deliveries.destinations.kinds import ENDPOINT, INTEGRATION, Kind, by_kind
+from tidings.deliveries.destinations.kinds import unknown as unknown_destination
 from tidings.deliveries.ledger.structs import DeliveryInfo, DeliveryPage, State
-from tidings.errors import Malformed, NotFound
+from tidings.errors import Invalid, Malformed, NotFound
 from tidings.platform.postgres import Connection
 
 # What no index tells apart (type, subscriber, delivered or not) is looked for among so many; then the page ends, and `next` goes on.
@@ -17,19 +19,23 @@ LOOK_AT = 5000
 # when it knows how few are wanted.
 SIZES = (26, 101, 1001)
 
-COLUMNS = """d.id::text, t.key AS endpoint, d.type, d.notification::text, s.external_id AS subscriber, d.state, d.attempts,
+COLUMNS = """d.id::text, t.key AS destination, d.type, d.notification::text, s.external_id AS subscriber, d.state, d.attempts,
     CASE WHEN d.state = 'pending' AND d.next_attempt_at < 'infinity' THEN d.next_attempt_at END AS next_attempt_at,
     d.reason, d.accepted_at, d.finished_at"""
 NAMED = "JOIN destinations t ON t.id = d.destination LEFT JOIN subscribers s ON s.id = d.subscriber"
 GET = f"SELECT {COLUMNS} FROM deliveries d {NAMED} WHERE d.project = $1 AND d.id = $2::uuid"
-DESTINATION = "SELECT id FROM destinations WHERE project = $1 AND key = $2"
+DESTINATION = "SELECT d.id, d.disabled_at, d.deleted_at FROM destinations d WHERE d.project = $1 AND d.key = $2"
 SUBSCRIBER = "SELECT id FROM subscribers WHERE project = $1 AND external_id = $2 AND deleted_at IS NULL"
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for. endpoint, subscriber: as the outside names them.   since, until: when it was accepted; the end is not in it."""
+    """What is asked for. endpoint, integration, subscriber: as the outside names them.
+
+    since, until: when it was accepted; the end is not in it.
+    """
 
     endpoint: str | None = None
+    integration: str | None = None
     state: State | None = None
     type: str | None = None
     notification: UUID | None = None
@@ -52,8 +58,9 @@ class Conditions:
 
 
 async def list_deliveries(connection: Connection, project: int, wanted: Wanted, after: str | None, limit: int) -> DeliveryPage:
-    """Raises NotFound for an unknown endpoint, Malformed for a place that is none."""
-    destination = None if wanted.endpoint is None else await destination_of(connection, project, wanted.endpoint)
+    """Raises NotFound for an unknown endpoint or integration, Invalid for both at once, Malformed for a place that is none."""
+    named = named_one(wanted.endpoint, wanted.integration)
+    destination = None if named is None else (await find_destination(connection, project, *named))["id"]
     subscriber = None
     if wanted.subscriber is not None:
         subscriber = await connection.fetchval(SUBSCRIBER, project, wanted.subscriber)
@@ -67,12 +74,21 @@ async def list_deliveries(connection: Connection, project: int, wanted: Wanted, 
     return DeliveryPage([info_of(row) for row in found[:limit]], next_place(rows[0], found, limit, look_at))
 
 
-async def destination_of(connection: Connection, project: int, key: str) -> int:
-    """Also of one that was deleted: what was sent there stays in the ledger. Raises NotFound."""
-    inner: int | None = await connection.fetchval(DESTINATION, project, key)
-    if inner is None:
-        raise NotFound(f"There is no endpoint {key[:80]!r}.", field="endpoint")
-    return inner
+def named_one(endpoint: str | None, integration: str | None) -> tuple[Kind, str] | None:
+    """The one of both that is named. Raises Invalid when both are."""
+    if endpoint is not None and integration is not None:
+        raise Invalid("Nothing goes to an endpoint and to an integration: name one of them.", field="integration")
+    if endpoint is not None:
+        return ENDPOINT, endpoint
+    return None if integration is None else (INTEGRATION, integration)
+
+
+async def find_destination(connection: Connection, project: int, kind: Kind, key: str) -> Any:
+    """Also one that was deleted: what was sent there stays in the ledger. Raises NotFound."""
+    row = await connection.fetchrow(f"{DESTINATION} AND {kind.which}", project, key)
+    if row is None:
+        raise unknown_destination(kind, key, kind.name)
+    return row
 
 
 def conditions_of(project: int, wanted: Wanted, destination: int | None, subscriber: int | None, before: UUID | None) -> Conditions:
@@ -159,4 +175,5 @@ def unknown(identity: str) -> NotFound:
 
 
 def info_of(row: Mapping[str, Any]) -> DeliveryInfo:
-    return DeliveryInfo(**{name: row[name] for name in DeliveryInfo.__struct_fields__})
+    named = by_kind(row["destination"])
+    return DeliveryInfo(**named, **{name: row[name] for name in DeliveryInfo.__struct_fields__ if name not in named})

@@ -11,7 +11,8 @@ from uuid import UUID
 import msgspec
 
 from tidings.access.principals import KeyHolder, Tenant
-from tidings.deliveries.ledger.listing import first_id
+from tidings.deliveries.destinations.kinds import by_kind
+from tidings.deliveries.ledger.listing import find_destination, first_id, named_one
 from tidings.deliveries.ledger.resend import WAKE, has_its_turn
 from tidings.deliveries.ledger.structs import MOST_COUNTED, NewReplay, ReplayBegun, ReplayInfo, ReplayPage
 from tidings.errors import Conflict, Invalid, NotFound
@@ -30,12 +31,11 @@ USUAL_RATE = 200.0
 BEFORE_ALL, AFTER_ALL = UUID(int=0), UUID(int=(1 << 128) - 1)
 NEWEST_PLACE = (1 << 63) - 1
 
-ENDPOINT = "SELECT id, disabled_at, deleted_at FROM destinations WHERE project = $1 AND key = $2"
 INSERT = """
 INSERT INTO replays (project, key, destination, states, types, first_id, last_id, cursor, rate, total, created_by)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $6, $8, $9, $10)
 """
-COLUMNS = "r.id, r.key, t.key AS endpoint, r.total, r.queued, r.created_at, r.finished_at, r.cancelled_at"
+COLUMNS = "r.id, r.key, t.key AS destination, r.total, r.queued, r.created_at, r.finished_at, r.cancelled_at"
 JOINED = "replays r JOIN destinations t ON t.id = r.destination"
 GET = f"SELECT {COLUMNS} FROM {JOINED} WHERE r.project = $1 AND r.key = $2"
 LIST = f"SELECT {COLUMNS} FROM {JOINED} WHERE r.project = $1 AND r.id < $2 ORDER BY r.id DESC LIMIT $3"
@@ -55,24 +55,28 @@ class Range(msgspec.Struct, frozen=True):
 
 
 async def create_replay(connection: Connection, holder: KeyHolder, wanted: NewReplay, now: datetime) -> ReplayBegun:
-    """Raises NotFound for an unknown endpoint, Conflict for one that takes nothing, Invalid for a time that ends before it begins."""
+    """Raises NotFound for an unknown destination, Conflict for one that takes nothing, Invalid for none, and for a time that ends before it
+    begins.
+    """
+    named = named_one(wanted.endpoint, wanted.integration)
+    if named is None:
+        raise Invalid("Say what is sent again: that of an endpoint, or of an integration.", field="endpoint")
     until = now if wanted.until is None else min(wanted.until, now)
     if wanted.since >= until:
         raise Invalid("since must lie before until, and before now.", field="since")
-    endpoint = await connection.fetchrow(ENDPOINT, holder.tenant.id, wanted.endpoint)
-    if endpoint is None:
-        raise NotFound(f"There is no endpoint {wanted.endpoint[:80]!r}.", field="endpoint")
-    if endpoint["deleted_at"] is not None:
-        raise Conflict(f"{wanted.endpoint} was deleted.")
-    if endpoint["disabled_at"] is not None:
-        raise Conflict(f"{wanted.endpoint} is disabled; enable it first.")
+    kind, key = named
+    destination = await find_destination(connection, holder.tenant.id, kind, key)
+    if destination["deleted_at"] is not None:
+        raise Conflict(f"{key} was deleted.")
+    if destination["disabled_at"] is not None:
+        raise Conflict(f"{key} is disabled; enable it first.")
     states = [wanted.state] if isinstance(wanted.state, str) else list(dict.fromkeys(wanted.state))
     chosen = Range(wanted.since, until, states, wanted.types, wanted.rate)
-    return ReplayBegun(await begin_replay(connection, holder, endpoint["id"], wanted.endpoint, chosen))
+    return ReplayBegun(await begin_replay(connection, holder, destination["id"], key, chosen))
 
 
-async def begin_replay(connection: Connection, holder: KeyHolder, destination: int, endpoint: str, chosen: Range) -> str:
-    """Its id."""
+async def begin_replay(connection: Connection, holder: KeyHolder, destination: int, named: str, chosen: Range) -> str:
+    """Its id. named: the key of the destination."""
     first = BEFORE_ALL if chosen.since is None else first_id(chosen.since)
     last = AFTER_ALL if chosen.until is None else first_id(chosen.until)
     total = await connection.fetchval(count_sql(chosen.states), destination, first, last, chosen.states, chosen.types)
@@ -90,7 +94,7 @@ async def begin_replay(connection: Connection, holder: KeyHolder, destination: i
         total,
         holder.actor,
     )
-    await append(connection, [replay_event(holder, "replay.created", key, endpoint)])
+    await append(connection, [replay_event(holder, "replay.created", key, by_kind(named))])
     return key
 
 
@@ -116,19 +120,22 @@ async def cancel_replay(connection: Connection, holder: KeyHolder, key: str) -> 
     if info.state == "done":
         raise Conflict(f"{key} is done.")
     if is_new:
-        await append(connection, [replay_event(holder, "replay.cancelled", key, info.endpoint)])
+        await append(
+            connection, [replay_event(holder, "replay.cancelled", key, {"endpoint": info.endpoint, "integration": info.integration})]
+        )
     return info
 
 
-def replay_event(holder: KeyHolder, kind: str, key: str, endpoint: str) -> NewEvent:
-    data = msgspec.json.encode({"id": key, "endpoint": endpoint}).decode()
+def replay_event(holder: KeyHolder, kind: str, key: str, destination: Mapping[str, str | None]) -> NewEvent:
+    """destination: as `by_kind` names it."""
+    data = msgspec.json.encode({"id": key, **destination}).decode()
     return NewEvent(project=holder.tenant.id, shard=holder.tenant.shard, type=kind, data=data, actor=holder.actor)
 
 
 def info_of(row: Mapping[str, Any]) -> ReplayInfo:
     return ReplayInfo(
         id=row["key"],
-        endpoint=row["endpoint"],
+        **by_kind(row["destination"]),
         state="cancelled" if row["cancelled_at"] is not None else "running" if row["finished_at"] is None else "done",
         total=row["total"],
         queued=row["queued"],
@@ -198,7 +205,7 @@ STOP = "UPDATE replays SET cancelled_at = $2, finished_at = $2 WHERE id = $1"
 async def advance_one(connection: Connection, now: datetime) -> bool:
     """Move one replay on, as far as its rate allows by now, in a transaction of its own. False when none is due for it.
 
-    connection: of the worker's role. The replay of an endpoint that was disabled or deleted meanwhile is cancelled.
+    connection: of the worker's role. The replay of a destination that was disabled or deleted meanwhile is cancelled.
     """
     async with connection.transaction():
         replay = await connection.fetchrow(TAKE, now)

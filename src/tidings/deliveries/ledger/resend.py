@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 
 from tidings.access.principals import KeyHolder
+from tidings.deliveries.destinations.kinds import by_kind, kind_of
 from tidings.deliveries.ledger.listing import delivery_id, get_delivery, unknown
 from tidings.deliveries.ledger.settle import ADVANCE
 from tidings.deliveries.ledger.structs import DeliveryInfo
@@ -49,9 +50,9 @@ async def resend(connection: Connection, holder: KeyHolder, identity: str, now: 
     delivery = delivery_id(identity)
     lane, row = await locked(connection, holder.tenant.id, delivery)
     if lane["deleted_at"] is not None:
-        raise Conflict(f"Its endpoint {lane['key']} was deleted.")
+        raise Conflict(f"Its {kind_of(lane['key']).name} {lane['key']} was deleted.")
     if lane["paused"]:
-        raise Conflict(f"Its endpoint {lane['key']} is disabled; enable it first.")
+        raise Conflict(f"Its {kind_of(lane['key']).name} {lane['key']} is disabled; enable it first.")
     if row["lease_until"] is not None:
         raise Conflict("It is being sent right now; look at its attempts in a moment.")
     await connection.execute(RESEND, delivery, now)
@@ -87,11 +88,11 @@ async def locked(connection: Connection, project: int, delivery: UUID) -> tuple[
 
 
 async def told(
-    connection: Connection, holder: KeyHolder, kind: str, delivery: UUID, endpoint: str, row: Any, now: datetime
+    connection: Connection, holder: KeyHolder, kind: str, delivery: UUID, destination: str, row: Any, now: datetime
 ) -> DeliveryInfo:
     """Wake the lane, tell the log; the delivery as it is now."""
     await connection.execute(WAKE, row["destination"], now)
     info = await get_delivery(connection, holder.tenant.id, str(delivery))
-    data = msgspec.json.encode({"id": str(delivery), "endpoint": endpoint, "type": row["type"]}).decode()
+    data = msgspec.json.encode({"id": str(delivery), **by_kind(destination), "type": row["type"]}).decode()
     await append(connection, [NewEvent(project=holder.tenant.id, shard=holder.tenant.shard, type=kind, data=data, actor=holder.actor)])
     return info

@@ -32,11 +32,12 @@ async def get_deliveries(
     holder: NamedDependency[KeyHolder],
     database: NamedDependency[Database],
     endpoint: Annotated[str | None, Parameter(max_length=100, description="To this endpoint.")] = None,
+    integration: Annotated[str | None, Parameter(max_length=100, description="To this integration.")] = None,
     # Litestar keeps the name `state` for its own.
     in_state: Annotated[str | None, QueryParameter(name="state", description="In this state.", enum=STATES)] = None,
     type: Annotated[str | None, Parameter(max_length=100, description="Of events of this type, as in notification.created.")] = None,
     notification: Annotated[UUID | None, Parameter(description="That tell of this notification.")] = None,
-    subscriber: Annotated[str | None, Parameter(max_length=255, description="To this subscriber; webhooks are to none.")] = None,
+    subscriber: Annotated[str | None, Parameter(max_length=255, description="To this subscriber: e-mail, SMS and push.")] = None,
     since: Annotated[datetime | None, Parameter(description="Accepted at this time or after it.")] = None,
     until: Annotated[datetime | None, Parameter(description="Accepted before this time.")] = None,
     limit: Limit = DEFAULT_LIMIT,
@@ -48,6 +49,7 @@ async def get_deliveries(
     """
     wanted = Wanted(
         endpoint=plain(endpoint, "endpoint"),
+        integration=plain(integration, "integration"),
         state=known_state(in_state),
         type=plain(type, "type"),
         notification=notification,
@@ -115,7 +117,7 @@ async def get_attempts(
 async def post_resending(
     delivery: FromPath[str], holder: NamedDependency[KeyHolder], database: NamedDependency[Database], waker: NamedDependency[Waker]
 ) -> DeliveryInfo:
-    """Send a delivery again, now, with the same `webhook-id`; if it fails, the whole schedule lies before it again."""
+    """Send a delivery again, now, with the same id (`webhook-id`); if it fails, the whole schedule lies before it again."""
     async with tenant_transaction(database, holder.tenant.id) as connection:
         info = await resend(connection, holder, delivery, datetime.now(UTC))
     waker.wake(holder.tenant.shard)
@@ -153,7 +155,7 @@ async def post_replay(
     waker: NamedDependency[Waker],
     once: NamedDependency[OnceKey | None],
 ) -> Response[bytes]:
-    """Send again what an endpoint was to get between two times, at a rate; dead deliveries unless said otherwise."""
+    """Send again what an endpoint or an integration was to get between two times, at a rate; dead deliveries unless said otherwise."""
     now = datetime.now(UTC)
     async with tenant_transaction(database, holder.tenant.id) as connection:
         answer = await answer_once(connection, holder.tenant.id, once, lambda: create_replay(connection, holder, data, now), status=202)

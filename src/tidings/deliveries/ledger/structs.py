@@ -11,17 +11,20 @@ Finished = Literal["dead", "held", "delivered", "cancelled"]
 DeliveryId = Annotated[str, Meta(examples=["019ab3f2-7c41-7d3e-9a52-6f0e1c8b2a47"])]
 ReplayId = Annotated[str, Meta(examples=["rpl_9x4bq1v8z3dw7k2m"])]
 EndpointKey = Annotated[str, Meta(min_length=1, max_length=100, examples=["ep_7k2m9x4bq1v8z3dw"])]
+IntegrationKey = Annotated[str, Meta(min_length=1, max_length=100, examples=["int_7k2m9x4bq1v8z3dw"])]
 MOST_COUNTED = 1_000_000
 
 
 class DeliveryInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One event for one endpoint. id: sent as `webhook-id` with every attempt.   reason: of the last attempt, or why it is held.
+    """One event for one endpoint or integration: the other of the two is null. id: the same in every attempt, for instance as `webhook-id`.
 
-    attempts: those that ended.   next_attempt_at: null when none is planned, or while it waits for the one before it in its order.
+    reason: of the last attempt, or why it is held.   attempts: those that ended.
+    next_attempt_at: null when none is planned, or while it waits for the one before it in its order.
     """
 
     id: DeliveryId
-    endpoint: str
+    endpoint: str | None
+    integration: str | None
     type: Annotated[str, Meta(examples=["notification.created"])]
     notification: str | None
     subscriber: str | None
@@ -76,9 +79,12 @@ class AttemptPage(msgspec.Struct, frozen=True):
 
 
 class NewReplay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Deliveries to send again: those of an endpoint that were accepted from `since` until `until`, in one of these states."""
+    """Deliveries to send again: those of an endpoint or of an integration, one of which is named, that were accepted from `since` until
+    `until`, in one of these states.
+    """
 
-    endpoint: EndpointKey
+    endpoint: EndpointKey | None = None
+    integration: IntegrationKey | None = None
     since: Annotated[datetime, Meta(tz=True)]
     until: Annotated[datetime, Meta(tz=True)] | None = None
     state: Finished | Annotated[list[Finished], Meta(min_length=1, max_length=4)] = "dead"
@@ -97,10 +103,14 @@ class ReplayBegun(msgspec.Struct, frozen=True):
 
 
 class ReplayInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A replay. total: deliveries that it found when it began, counted up to a million.   queued: those that it put on their way again."""
+    """A replay of an endpoint's or of an integration's deliveries: the other of the two is null.
+
+    total: those that it found when it began, counted up to a million.   queued: those that it put on their way again.
+    """
 
     id: ReplayId
-    endpoint: str
+    endpoint: str | None
+    integration: str | None
     state: Literal["running", "done", "cancelled"]
     total: int
     queued: int

@@ -12,7 +12,7 @@ from tidings.platform.postgres import Connection
 # What `*` means. The rest of the log concerns keys and streams. Deliveries speak of themselves only to whoever asks for them by name:
 # told to all, each would be followed by another for ever.
 PUBLIC = ("notification.", "inbox.", "subscriber.", "topic.")
-ON_REQUEST = ("delivery.", "endpoint.")
+ON_REQUEST = ("delivery.", "endpoint.", "integration.", "service_level.")
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -55,7 +55,8 @@ def names(pattern: str, type_of_event: str) -> bool:
 
 # One that is disabled is planned for too: what waits for it is held.
 LIVING = """
-SELECT id, project, channel, events, order_by FROM destinations WHERE project = ANY ($1) AND deleted_at IS NULL ORDER BY id
+SELECT id, project, channel, events, order_by FROM destinations WHERE project = ANY ($1) AND deleted_at IS NULL
+ORDER BY disabled_at IS NOT NULL, id
 """
 CATEGORIES = "SELECT project, category, channels FROM categories WHERE project = ANY ($1)"
 # Events after which a project is read anew.
@@ -93,7 +94,7 @@ class Wishes:
         return wanted
 
     def to_people(self, event: LogEvent) -> list[Wish]:
-        """Those through which each recipient is to get it: of each channel the oldest, so that nobody gets it twice."""
+        """Those through which each recipient is to get it: of each channel the oldest that is enabled, so that nobody gets it twice."""
         known = [wish for wish in self.projects[event.project].wishes if wish.channel in TO_PEOPLE]
         if not known or event.type != "notification.created":
             return []

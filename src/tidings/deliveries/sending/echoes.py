@@ -7,6 +7,8 @@ import asyncpg
 import msgspec
 
 from tidings.deliveries.connectors.connector import Destination
+from tidings.deliveries.connectors.registry import CONNECTORS
+from tidings.deliveries.destinations.kinds import by_kind
 from tidings.deliveries.ledger.claim import Claimed
 from tidings.deliveries.ledger.outcome import Next, Outcome
 from tidings.deliveries.ledger.wanted import ON_REQUEST
@@ -44,13 +46,19 @@ class Echoes:
             await asyncio.sleep(LOOK_S)
 
     def of(self, delivery: Claimed, destination: Destination | None, outcome: Outcome, following: Next) -> NewEvent | None:
-        """The event to append when this attempt is settled. None for what is not at its end, and for what tells of a delivery itself."""
+        """The event to append when this attempt is settled. None for what is not at its end, and for what tells of a delivery itself,
+        as analytics do with each.
+        """
         is_asked = delivery.project in self.projects and following.state != "pending"
         if not is_asked or destination is None or delivery.type.startswith(ON_REQUEST):
             return None
+        if CONNECTORS[destination.connector].channel == "analytics":
+            return None
         data = {
             "id": delivery.id,
-            "endpoint": destination.key,
+            **by_kind(destination.key),
+            "channel": CONNECTORS[destination.connector].channel,
+            "subscriber": delivery.external_id,
             "type": delivery.type,
             "notification": delivery.notification,
             "attempts": delivery.number,

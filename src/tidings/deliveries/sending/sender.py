@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from loguru import logger
 
 from tidings.deliveries.connectors.connector import Connector, Reach
+from tidings.deliveries.connectors.redaction import redacted
 from tidings.deliveries.ledger.claim import Claimed, claim, renew
 from tidings.deliveries.ledger.dispatch import LEASE
 from tidings.deliveries.ledger.outcome import Outcome, next_of
@@ -33,7 +34,7 @@ class Sender:
         self.pool = pool = reach.pool
         self.connectors = connectors
         self.destinations = OpenedDestinations(reach.vault)
-        self.settler = Settler(pool)
+        self.settler = Settler(pool, self.connector_of)
         self.echoes = Echoes(pool)
         self.under_way: dict[str, asyncio.Task[None]] = {}
         self.has_room = asyncio.Event()
@@ -108,11 +109,16 @@ class Sender:
         if destination is None:
             return [Outcome(kind="retry", reason="sealed", detail="The secrets cannot be opened; see the worker's log.")] * len(batch)
         try:
-            return await self.connectors[destination.connector].send(self.reach, destination, batch)
+            outcomes = await self.connectors[destination.connector].send(self.reach, destination, batch)
+            return [redacted(outcome, destination.secrets) for outcome in outcomes]
         except Exception:  # a connector's fault must not end the others of the batch, and the attempt has to be settled
             logger.exception("{} failed to make an attempt of {}", destination.connector, batch[0].id)
             ERRORS.labels("deliveries").inc()
             return [Outcome(kind="retry", reason="internal", detail="Tidings failed to make this attempt.")] * len(batch)
+
+    def connector_of(self, delivery: Claimed) -> str | None:
+        destination = self.destinations.of(delivery)
+        return destination.connector if destination else None
 
     def schedule_of(self, delivery: Claimed) -> Sequence[int]:
         destination = self.destinations.of(delivery)

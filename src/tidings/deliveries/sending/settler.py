@@ -1,15 +1,18 @@
 """Settling what ends at about the same time together: while one batch is written, the next gathers."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import asyncpg
 from loguru import logger
+from msgspec.structs import replace
 
 from tidings.deliveries.lanes.report import report
+from tidings.deliveries.ledger.claim import Claimed
 from tidings.deliveries.ledger.outcome import Outcome
 from tidings.deliveries.ledger.settle import Result, settle
+from tidings.deliveries.levels.gauges import count_settled
 from tidings.platform.ending import end_tasks
 from tidings.platform.postgres import POSTGRES_AWAY
 
@@ -21,8 +24,9 @@ GOOD_NEWS_S = 0.5
 class Settler:
     """`put` hands over a result; it is written as soon as PostgreSQL takes it, however long that is away."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, connector_of: Callable[[Claimed], str | None]) -> None:
         self.pool = pool
+        self.connector_of = connector_of
         self.waiting: list[Result] = []
         self.good: dict[int, list[Outcome]] = {}
         self.something = asyncio.Event()
@@ -57,14 +61,26 @@ class Settler:
         """Whether it is written. Again and again otherwise: attempts given up for lost meanwhile are fenced off."""
         try:
             async with self.pool.acquire() as connection:
-                await settle(connection, batch)
+                written = await settle(connection, batch)
+        except asyncpg.DataError:
+            return await self.settle_apart(batch)
         except POSTGRES_AWAY as error:
             logger.warning("{} attempts could not be settled ({}); trying again", len(batch), type(error).__name__)
             return False
+        count_settled(batch, written, self.connector_of)
         for result in batch:
             if result.is_plain:
                 self.good.setdefault(result.of.destination, []).append(result.outcome)
         return True
+
+    async def settle_apart(self, batch: Sequence[Result]) -> bool:
+        """Something that a far end said cannot be written. The others must not wait for that, and of the one its end counts."""
+        if len(batch) > 1:
+            return all([await self.settle([result]) for result in batch])
+        [result] = batch
+        logger.exception("What was said of the attempt of {} cannot be written", result.of.id)
+        plain = replace(result.outcome, reason="unwritable", detail="What the far end said cannot be kept.", response=b"")
+        return await self.settle([replace(result, outcome=plain)])
 
     async def tell_good_news(self) -> None:
         while True:

@@ -18,7 +18,12 @@ RESPONSES = responses(200, TrialResult, 400, 401, 403, 404, 413, 415, 422, 503)
 
 
 @post(
-    "/v1/endpoints/{endpoint:str}/test", guards=[may("endpoints:write")], status_code=200, operation_id="TestEndpoint", responses=RESPONSES
+    "/v1/endpoints/{endpoint:str}/test",
+    guards=[may("endpoints:write")],
+    status_code=200,
+    operation_id="TestEndpoint",
+    tags=["Endpoints"],
+    responses=RESPONSES,
 )
 async def post_endpoint_test(
     endpoint: FromPath[str],
@@ -31,6 +36,25 @@ async def post_endpoint_test(
     return await trial(endpoint, holder, database, reach, data or NewTrial())
 
 
+@post(
+    "/v1/integrations/{integration:str}/test",
+    guards=[may("integrations:write")],
+    status_code=200,
+    operation_id="TestIntegration",
+    tags=["Integrations"],
+    responses=RESPONSES,
+)
+async def post_integration_test(
+    integration: FromPath[str],
+    holder: NamedDependency[KeyHolder],
+    database: NamedDependency[Database],
+    reach: NamedDependency[Reach],
+    data: JSONBody[NewTrial | None] = None,
+) -> TrialResult:
+    """Send a test message now, to a subscriber of the project where it goes to people, and show what the service answers."""
+    return await trial(integration, holder, database, reach, data or NewTrial())
+
+
 async def trial(key: str, holder: KeyHolder, database: Database, reach: Reach, wanted: NewTrial) -> TrialResult:
     async with tenant_connection(database, holder.tenant.id) as connection:
         destination, message = await prepare_trial(connection, holder, reach, key, wanted, datetime.now(UTC))
@@ -38,4 +62,4 @@ async def trial(key: str, holder: KeyHolder, database: Database, reach: Reach, w
     return await send_trial(reach, destination, message)
 
 
-router = Router(path="/", route_handlers=[post_endpoint_test], tags=["Endpoints"])
+router = Router(path="/", route_handlers=[post_endpoint_test, post_integration_test])

@@ -8,6 +8,7 @@ import msgspec
 
 from tidings.access.principals import KeyHolder
 from tidings.deliveries.connectors.connector import Destination, Reach
+from tidings.deliveries.connectors.redaction import redacted
 from tidings.deliveries.connectors.registry import CONNECTORS
 from tidings.deliveries.destinations.event_types import TYPES
 from tidings.deliveries.ledger.attempts import readable, rounded
@@ -91,7 +92,7 @@ def message_of(destination: Destination, kind: str, data: str, actor: str, perso
 
 async def send_trial(reach: Reach, destination: Destination, message: Claimed) -> TrialResult:
     [outcome] = await CONNECTORS[destination.connector].send(reach, destination, [message])
-    return result_of(message, outcome)
+    return result_of(message, redacted(outcome, destination.secrets))
 
 
 def result_of(message: Claimed, outcome: Outcome) -> TrialResult:

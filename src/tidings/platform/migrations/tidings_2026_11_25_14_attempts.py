@@ -33,7 +33,8 @@ BEGIN
     FOREACH target IN ARRAY ARRAY['attempts', 'attempts_default'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', target);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', target);
-        EXECUTE format('CREATE POLICY tenant ON %I TO tidings_api USING (project = tidings_project()) WITH CHECK (project = tidings_project())', target);
+        EXECUTE format('CREATE POLICY tenant ON %I TO tidings_api
+            USING (project = tidings_project()) WITH CHECK (project = tidings_project())', target);
         EXECUTE format('CREATE POLICY worker ON %I TO tidings_worker USING (true) WITH CHECK (true)', target);
         EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO tidings_api, tidings_worker', target);
         EXECUTE format('GRANT SELECT ON %I TO tidings_backup', target);

@@ -12,6 +12,7 @@ from msgspec import Meta
 from tidings.deliveries.connectors.connector import Destination, Reach
 from tidings.deliveries.connectors.links import absolute
 from tidings.deliveries.connectors.notified import Notified, read_notification
+from tidings.deliveries.connectors.redaction import redacted
 from tidings.deliveries.connectors.web_push.answer import NO_SUBSCRIPTION, is_gone, outcome_of, outcome_of_no_answer, together
 from tidings.deliveries.connectors.web_push.encryption import encrypt
 from tidings.deliveries.connectors.web_push.message import Direction, Pushed, headers_of, payload_of
@@ -120,5 +121,8 @@ async def push(outbound: Outbound, subscription: Subscription, plain: bytes, hea
     try:
         answer = await outbound.request("POST", subscription.endpoint, headers=headers, body=body, repeatable=True)
     except OutboundFailed as error:
-        return outcome_of_no_answer(error)
-    return outcome_of(answer, datetime.now(UTC))
+        outcome = outcome_of_no_answer(error)
+    else:
+        outcome = outcome_of(answer, datetime.now(UTC))
+    # Who knows the address can write there, and a service may repeat it.
+    return redacted(outcome, {"endpoint": subscription.endpoint})

@@ -4,34 +4,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
 from tidings import __version__
 from tidings.deliveries.connectors.connector import Destination, Reach
 from tidings.deliveries.connectors.webhook.answer import outcome_of, outcome_of_failure
+from tidings.deliveries.connectors.webhook.members import WebhookConfig, WebhookCredentials
 from tidings.deliveries.connectors.webhook.message import body_of
 from tidings.deliveries.connectors.webhook.signing import signature_header
 from tidings.deliveries.ledger.channels import Channel
 from tidings.deliveries.ledger.claim import Claimed
 from tidings.deliveries.ledger.outcome import Outcome
+from tidings.errors import Invalid
 from tidings.outbound.client import Outbound
-from tidings.outbound.errors import OutboundFailed
+from tidings.outbound.errors import Blocked, OutboundFailed
 from tidings.outbound.networks import Policy
+from tidings.outbound.urls import check_url
 
 # The specification's example: ten attempts over 75 h and a half.
 SCHEDULE = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 MOST_BYTES = 256 * 1024
 TIMEOUT_S = 15.0
-
-
-class WebhookConfig(msgspec.Struct, frozen=True):
-    url: str
-    signature: str = "v1"
-
-
-class WebhookCredentials(msgspec.Struct, frozen=True):
-    signing: list[dict[str, Any]]
-    headers: dict[str, str] = {}
 
 
 class Webhook:
@@ -44,7 +35,11 @@ class Webhook:
     credentials = WebhookCredentials
 
     def check(self, config: Any, credentials: Any, policy: Policy) -> None:
-        """Endpoints have doors of their own (`destinations/endpoints.py`)."""
+        """Endpoints have a door of their own, which checks more (`destinations/endpoints.py`)."""
+        try:
+            check_url(config.url, policy)
+        except Blocked as error:
+            raise Invalid(error.detail, field="config.url") from None
 
     async def send(self, reach: Reach, destination: Destination, deliveries: Sequence[Claimed]) -> list[Outcome]:
         return [await self.attempt(reach, destination, delivery) for delivery in deliveries]

@@ -14,12 +14,13 @@ from tidings.deliveries.destinations import rotation
 from tidings.deliveries.destinations.endpoints import (
     UrlCheck,
     create_endpoint,
-    delete_endpoint,
     get_endpoint,
     list_endpoints,
     patch_endpoint,
     without_secret,
 )
+from tidings.deliveries.destinations.kinds import ENDPOINT
+from tidings.deliveries.destinations.rows import delete as delete_destination
 from tidings.deliveries.destinations.structs import (
     Enabled,
     Enabling,
@@ -33,7 +34,7 @@ from tidings.deliveries.destinations.structs import (
     SecretRotated,
     SecretRotation,
 )
-from tidings.deliveries.destinations.switching import disable_endpoint, enable_endpoint
+from tidings.deliveries.destinations.switching import disable, enable
 from tidings.events.wake import Waker
 from tidings.platform.paging import DEFAULT_LIMIT, After, Limit
 from tidings.platform.postgres import Database, tenant_connection, tenant_transaction
@@ -124,7 +125,7 @@ async def delete_one_endpoint(
 ) -> None:
     """Delete an endpoint and its secrets. What waits for it is cancelled; what was sent there stays listed."""
     async with tenant_transaction(database, holder.tenant.id) as connection:
-        await delete_endpoint(connection, holder, endpoint)
+        await delete_destination(connection, ENDPOINT, holder, endpoint)
     waker.wake(holder.tenant.shard)
 
 
@@ -140,7 +141,8 @@ async def post_disabling(
 ) -> EndpointDetail:
     """Send nothing there for now. What waits, and what happens meanwhile, is held."""
     async with tenant_transaction(database, holder.tenant.id) as connection:
-        detail = await disable_endpoint(connection, holder, endpoint)
+        await disable(connection, ENDPOINT, holder, endpoint)
+        detail = await get_endpoint(connection, holder.tenant, endpoint)
     waker.wake(holder.tenant.shard)
     return detail
 
@@ -164,7 +166,7 @@ async def post_enabling(
     backfill = (data or Enabling()).backfill
     async with tenant_transaction(database, holder.tenant.id) as connection:
         answer = await answer_once(
-            connection, holder.tenant.id, once, lambda: enable_endpoint(connection, holder, endpoint, backfill), status=200
+            connection, holder.tenant.id, once, lambda: enable(connection, ENDPOINT, holder, endpoint, backfill), status=200
         )
     waker.wake(holder.tenant.shard)
     return answer

@@ -1,0 +1,1 @@
+"""Categories of notifications, and the channels that a project sends each through."""

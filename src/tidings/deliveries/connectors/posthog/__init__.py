@@ -1,0 +1,1 @@
+"""PostHog, in its clouds or self-hosted, by the capture API."""

@@ -1,0 +1,1 @@
+"""Twilio Segment, by its HTTP Tracking API."""

@@ -1,0 +1,1 @@
+"""What SES tells through SNS: letters that bounced, and people who complained."""

@@ -1,0 +1,1 @@
+"""What a project sent, metered in Stripe Billing."""
