@@ -8,6 +8,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+# Each has servers of its own. The suite waits for processes half of the time.
+TEST_WORKERS ?= 2
 BENCH_ARGS ?=
 
 CLIENT := src/client
@@ -79,7 +81,7 @@ run: $(VENV)/.runs $(BROWSER)
 test: setup $(BROWSER) $(EXAMPLES_BUILT)
 	@$(NPM) test --silent
 	@.ci/system-packages
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 check: setup $(BROWSER)
 	@$(NPM) run --silent check

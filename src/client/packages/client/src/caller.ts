@@ -1,4 +1,4 @@
-/** Asking the API in a subscriber's name: a token that is fresh enough, and one more try when it was refused. */
+/** Asking the API in one subscriber's name: a token that is fresh enough, and one more try when it was refused. */
 
 import type { Token } from "./types";
 
@@ -42,10 +42,13 @@ export class Caller {
   private asked: Promise<string> | undefined;
   /** When the token was handed to us, and from when on to ask for another; by performance.now(), which no clock change moves. */
   private staleAt = 0;
+  private person: string | undefined;
 
+  /** isLeft: told when the page brings another person's token, of which this one makes no use. */
   constructor(
     readonly url: string,
     private readonly source: Token,
+    private readonly isLeft?: (caller: Caller) => void,
   ) {}
 
   get hasOneTokenOnly(): boolean {
@@ -66,6 +69,7 @@ export class Caller {
     try {
       const token = await inTime(source, TOKEN_WITHIN_MS);
       this.staleAt = performance.now() + 800 * lifeOf(token);
+      this.check(token);
       return token;
     } catch (error) {
       this.asked = undefined;
@@ -73,9 +77,19 @@ export class Caller {
     }
   }
 
+  /** What was begun for one person must not be asked in the name of another. */
+  private check(token: string): void {
+    const { project, sub } = claimsOf(token);
+    const person = `${project}:${sub}`;
+    if (person === (this.person ??= person)) return;
+    this.isLeft?.(this);
+    throw new Refused(401, "another person's token");
+  }
+
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    const token = await this.token();
     try {
-      return await this.once(path, init, await this.token());
+      return await this.once(path, init, token);
     } catch (error) {
       if (!(error instanceof Refused) || error.status !== 401 || this.hasOneTokenOnly) throw error;
       return this.once(path, init, await this.token(true));

@@ -29,7 +29,7 @@ class Page implements Connection, Tab, Sink {
   state: State = { name: "connecting", attempt: 0, transport: "fetch" };
   cursor: string | null;
   isLeader = false;
-  private readonly caller: Caller;
+  private caller: Caller;
   private readonly ending: AbortController;
   private readonly listeners = new Map<string, Set<(data: never) => void>>();
   private readonly log: Log;
@@ -37,9 +37,11 @@ class Page implements Connection, Tab, Sink {
   private bookmark: Bookmark | undefined;
   private tabs: Tabs | undefined;
   private running: AbortController | undefined;
+  /** The page has yet to be told that it is another person's. */
+  private isAnother = false;
 
   constructor(private readonly options: Options) {
-    this.caller = new Caller(options.url.replace(/\/+$/, ""), options.token);
+    this.caller = this.newCaller();
     this.cursor = options.cursor ?? null;
     this.ending = within(options.signal ?? new AbortController().signal);
     this.log = logOf(options.debug);
@@ -78,11 +80,24 @@ class Page implements Connection, Tab, Sink {
     this.ending.abort();
   }
 
+  private newCaller(): Caller {
+    return new Caller(this.options.url.replace(/\/+$/, ""), this.options.token, (caller) => caller === this.caller && this.changePerson());
+  }
+
+  /** Someone else has signed in: nothing goes on from where the one before was. */
+  private changePerson(): void {
+    this.caller = this.newCaller();
+    this.cursor = null;
+    this.isAnother = true;
+    if (!this.running) return;
+    this.stop({ name: "connecting", attempt: 0, transport: "fetch" });
+    this.start();
+  }
+
   private async run(signal: AbortSignal): Promise<void> {
-    const name = await this.nameOfSubscriber(signal);
+    const name = await this.begin(signal);
     if (signal.aborted) return;
-    this.bookmark = new Bookmark(`${name}:cursor`);
-    this.cursor ??= this.bookmark.read();
+    this.cursor ??= this.bookmark!.read();
     addEventListener("pagehide", () => this.bookmark?.flush(), { signal });
     if (this.options.share === false || !canShare()) return this.lead(signal);
     this.catchUp = new CatchUp(this.caller, this, signal);
@@ -90,13 +105,17 @@ class Page implements Connection, Tab, Sink {
     await this.tabs.run();
   }
 
-  /** Tabs of two people, or of two servers, do not share. Waits until there is a token to tell whose this is. */
-  private async nameOfSubscriber(signal: AbortSignal): Promise<string> {
+  /** Answers whose this is: tabs of two people, or of two servers, do not share. Waits until there is a token to tell. */
+  private async begin(signal: AbortSignal): Promise<string> {
     for (let attempt = 0; ; attempt++) {
       try {
         const token = await this.caller.token();
         const { project, sub } = claimsOf(token);
-        return `tidings:${this.caller.url || location.origin}:${project ?? ""}:${sub ?? token.slice(-16)}`;
+        const name = `tidings:${this.caller.url || location.origin}:${project ?? ""}:${sub ?? token.slice(-16)}`;
+        this.bookmark = new Bookmark(`${name}:cursor`);
+        if (this.isAnother) await this.startOver("person", signal);
+        this.isAnother = false;
+        return name;
       } catch (error) {
         if (signal.aborted) throw error;
         const wait = Math.round(backOff(attempt, 1000));
@@ -137,7 +156,9 @@ class Page implements Connection, Tab, Sink {
     this.take({ type: "reset", data: { reason, cursor }, id: cursor });
   }
 
-  setState(state: State): void {
+  /** The leader says it again whenever a tab asks who leads. */
+  private setState(state: State): void {
+    if (JSON.stringify(state) === JSON.stringify(this.state)) return;
     this.state = state;
     this.log(state.name, state);
     this.emit("state", state);

@@ -1,5 +1,7 @@
 /** A cursor is EPOCH.POSITION. Positions of an epoch rise; those of two epochs cannot be compared. */
 
+import { keep, recall } from "./stored";
+
 function split(cursor: string): [epoch: string, position: number] {
   const dot = cursor.lastIndexOf(".");
   return [cursor.slice(0, dot), Number(cursor.slice(dot + 1))];
@@ -29,11 +31,7 @@ export class Bookmark {
   constructor(private readonly key: string) {}
 
   read(): string | null {
-    try {
-      return localStorage.getItem(this.key);
-    } catch {
-      return null;
-    }
+    return recall(this.key);
   }
 
   /** Soon: a burst of a thousand events is one write.   goesBack: also if another tab was further, as after a reset. */
@@ -48,10 +46,6 @@ export class Bookmark {
     this.timer = undefined;
     if (this.latest === null || (!this.goesBack && reaches(this.read(), this.latest))) return;
     this.goesBack = false;
-    try {
-      localStorage.setItem(this.key, this.latest);
-    } catch {
-      // Full, or switched off.
-    }
+    keep(this.key, this.latest);
   }
 }

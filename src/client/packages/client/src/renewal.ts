@@ -1,6 +1,7 @@
 /** A stream ends with its token, unless it is given a newer one before. */
 
 import { type Caller, lifeOf } from "./caller";
+import { pause } from "./wait";
 
 const AHEAD_MS = 60_000;
 const AT_LEAST_MS = 1000;
@@ -21,7 +22,7 @@ export async function keepRenewed(caller: Caller, stream: string, expiresAt: num
   if (caller.hasOneTokenOnly) return;
   let expiry = expiresAt;
   while (!signal.aborted) {
-    await sleep(renewalIn(expiry, 1000 * lifeOf(await caller.token()), Date.now()), signal);
+    await pause(renewalIn(expiry, 1000 * lifeOf(await caller.token()), Date.now()), signal);
     if (signal.aborted) return;
     try {
       await caller.token(true);
@@ -31,11 +32,4 @@ export async function keepRenewed(caller: Caller, stream: string, expiresAt: num
       expiry = Math.max(expiry, Date.now() + 10_000);
     }
   }
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  });
 }

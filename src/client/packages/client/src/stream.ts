@@ -43,7 +43,7 @@ export class Stream {
     private readonly sink: Sink,
     private readonly log: Log,
   ) {
-    this.ways = new Ways(names);
+    this.ways = new Ways(names, `tidings:${caller.url}:${names}`);
   }
 
   /** Ends when the signal aborts, with null; or with why the server will not have us. */

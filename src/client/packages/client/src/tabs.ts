@@ -15,8 +15,13 @@ const ANSWERS_WITHIN_MS = 800;
 // A leader may fall asleep while another tab is in view.
 const LOOK_EVERY_MS = 15_000;
 
-/** previous: the leader's cursor before the message. */
-type Said = { kind: "message"; message: Message; previous: string | null } | { kind: "state"; state: State; cursor: string | null } | { kind: "ask" };
+/** Of what tabs say to each other: those from before and after an upgrade do not share. */
+const FORMAT = 1;
+
+/** What comes over the stream, or "state" with its cursor, or "ask".   previous: the leader's cursor before the message. */
+interface Said extends Message {
+  previous: string | null;
+}
 
 export interface Tab {
   readonly state: State;
@@ -30,18 +35,28 @@ export interface Tab {
 
 export const canShare = (): boolean => typeof BroadcastChannel !== "undefined" && typeof navigator.locks?.request === "function";
 
+const isCursor = (value: unknown): boolean => value === null || typeof value === "string";
+
+/** Whatever runs on this origin may speak on the channel. */
+function isSaid(heard: unknown): heard is Said {
+  const { type, data, id, previous } = Object(heard) as Partial<Record<keyof Said, unknown>>;
+  return !!type && [type, id, previous].every(isCursor) && (type !== "state" || !!(data as State | null)?.name);
+}
+
 export class Tabs {
+  private readonly name: string;
   private readonly channel: BroadcastChannel;
   isLeading = false;
   private answered = false;
 
   constructor(
-    private readonly name: string,
+    name: string,
     private readonly tab: Tab,
     private readonly signal: AbortSignal,
   ) {
-    this.channel = new BroadcastChannel(name);
-    this.channel.onmessage = ({ data }) => this.hear(data as Said);
+    this.name = `${name}:${FORMAT}`;
+    this.channel = new BroadcastChannel(this.name);
+    this.channel.onmessage = ({ data }) => isSaid(data) && this.hear(data);
     document.addEventListener("visibilitychange", () => document.hidden || this.look(), { signal });
     signal.addEventListener("abort", () => this.channel.close());
   }
@@ -62,27 +77,28 @@ export class Tabs {
   }
 
   tell(message: Message, previous: string | null): void {
-    if (this.isLeading) this.say({ kind: "message", message, previous });
+    if (this.isLeading) this.say(message, previous);
   }
 
   tellState(): void {
-    this.say({ kind: "state", state: this.tab.state, cursor: this.tab.cursor });
+    this.say({ type: "state", data: this.tab.state, id: this.tab.cursor });
   }
 
-  private say(said: Said): void {
-    if (!this.signal.aborted) this.channel.postMessage(said);
+  private say(message: Message, previous: string | null = null): void {
+    if (!this.signal.aborted) this.channel.postMessage({ ...message, previous } satisfies Said);
   }
 
-  private hear(said: Said): void {
-    if (said.kind === "ask") {
+  private hear({ previous, ...message }: Said): void {
+    const { type, data, id } = message;
+    if (type === "ask") {
       if (this.isLeading) this.tellState();
       return;
     }
     this.answered = true;
     // When the lock was taken from one, two lead for a moment: each hears its own stream.
     if (this.isLeading) return;
-    if (said.kind === "message") this.tab.follow(said.message, said.previous);
-    else this.tab.followState(said.state, said.cursor);
+    if (type === "state") this.tab.followState(data as State, id);
+    else this.tab.follow(message, previous);
   }
 
   /** Wait for the lock, and lead while it is ours. True when leading ended by itself; rejects when the lock was taken away. */
@@ -109,7 +125,7 @@ export class Tabs {
   /** Is anybody leading? */
   private look(): void {
     this.answered = this.isLeading;
-    this.say({ kind: "ask" });
+    this.say({ type: "ask", data: null, id: null });
     setTimeout(() => {
       if (this.shouldTake()) void this.queue({ steal: true }).catch(() => false);
     }, ANSWERS_WITHIN_MS);

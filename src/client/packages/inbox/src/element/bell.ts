@@ -19,9 +19,11 @@ export function createBell({ messages, number }: Speech, panelId: string): Bell 
   return {
     element,
     render(unread, isOpen) {
-      const name = unread > 0 ? `${messages.title}. ${messages.unread}: ${number(unread)}` : messages.title;
+      const figure = unread > MOST ? `${number(MOST)}+` : number(unread);
+      // As it is written, so that who sees it can say it (WCAG 2.5.3).
+      const name = unread > 0 ? `${messages.title}. ${messages.unread}: ${figure}` : messages.title;
       set(element, { "aria-expanded": String(isOpen), "aria-label": name });
-      setText(badge, unread > MOST ? `${number(MOST)}+` : number(unread));
+      setText(badge, figure);
       badge.hidden = unread === 0;
     },
   };

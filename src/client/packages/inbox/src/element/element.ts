@@ -5,7 +5,7 @@ import { languageFor, speak, type Language, type Messages } from "../messages/me
 import { createInbox, type Inbox } from "../store/inbox";
 import { languagesFor } from "./languages";
 import { createScene, type Scene } from "./scene";
-import css from "./style.css?inline";
+import { style } from "./styles";
 
 /** With another of these it is another connection; with another of the rest it is drawn anew. */
 const CONNECTS = ["url", "token", "no-share"];
@@ -72,7 +72,7 @@ export class TidingsInbox extends PageElement {
   /** At sign-out: when this resolves nothing is pushed to this browser any more, nor shown by it. */
   async forget(): Promise<void> {
     const { forget } = await import("./attention/attention");
-    await forget(this.connection, this.getAttribute("push"));
+    await forget(this.connection, this.getAttribute("push")).finally(() => this.#scene?.render());
   }
 
   connectedCallback(): void {
@@ -87,8 +87,8 @@ export class TidingsInbox extends PageElement {
     this.#disconnect();
   }
 
-  attributeChangedCallback(name: string): void {
-    this.#change(CONNECTS.includes(name));
+  attributeChangedCallback(name: string, before: string | null, value: string | null): void {
+    if (before !== value) this.#change(CONNECTS.includes(name));
   }
 
   /** Soon, so that a page may set one thing after the other. */
@@ -108,11 +108,14 @@ export class TidingsInbox extends PageElement {
   }
 
   #show(inbox: Inbox, connection: Connection, language: Language): void {
+    const wasOpen = this.#scene?.isOpen;
+    const focused = (this.getRootNode() as Document).activeElement;
     this.#scene?.end();
     const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [style()];
     this.#scene = createScene(this, root, inbox, speak(language, this.#messages), connection);
     inbox.setSort(this.getAttribute("sort") === "unread" ? "unread" : "time");
+    if (wasOpen) this.#scene.open(focused === this);
   }
 
   #connect(): Inbox | null {
@@ -130,15 +133,4 @@ export class TidingsInbox extends PageElement {
     this.#connection?.close();
     this.#scene = this.#inbox = this.#connection = null;
   }
-}
-
-let sheet: CSSStyleSheet | undefined;
-
-/** One for all elements of the page. */
-function style(): CSSStyleSheet {
-  if (!sheet) {
-    sheet = new CSSStyleSheet();
-    sheet.replaceSync(css);
-  }
-  return sheet;
 }

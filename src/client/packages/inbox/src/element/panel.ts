@@ -32,8 +32,8 @@ export interface Panel {
   stop(): void;
 }
 
-/** host: its attributes say what the page offers. */
-export function createPanel(id: string, host: Element, inbox: Inbox, speech: Speech, clock: Clock, hooks: PanelHooks): Panel {
+/** tag: a section is a region of the page.   host: its attributes say what the page offers. */
+export function createPanel(tag: "dialog" | "section", id: string, host: Element, inbox: Inbox, speech: Speech, clock: Clock, hooks: PanelHooks): Panel {
   const { messages } = speech;
   const days = dayWords(speech.locale);
   let above = 0;
@@ -47,7 +47,7 @@ export function createPanel(id: string, host: Element, inbox: Inbox, speech: Spe
   const toggleRead = (item: Item): void => (isUnread(item) ? inbox.markRead : inbox.markUnread)([item.id]);
 
   const word = h("span", "word");
-  const markAll = iconButton("checks", messages.markAllRead, inbox.markAllRead);
+  const markAll = iconButton("checks", messages.markAllRead, () => inbox.getState().counts.unread > 0 && inbox.markAllRead());
   const settings = createSettings(messages);
   const gear = iconButton("settings", messages.settings, toggleSettings);
   const close = iconButton("close", messages.close, hooks.onClose, "close");
@@ -71,8 +71,8 @@ export function createPanel(id: string, host: Element, inbox: Inbox, speech: Spe
   const pill = button("pill", () => list.move(-Infinity));
   const bar = createBar(speech, inbox, hooks.say);
   const title = h("h2", "heading-text", { id: `${id}-title` }, messages.title);
-  const element = h(
-    "section",
+  const element: HTMLElement = h(
+    tag,
     "panel",
     { id, tabindex: -1, "aria-labelledby": title.id },
     h("div", "head", {}, title, word, markAll, gear, close),
@@ -125,10 +125,10 @@ export function createPanel(id: string, host: Element, inbox: Inbox, speech: Spe
     const state = inbox.getState();
     const { items, counts, hasMore, leading } = state;
     const now = clock.now();
-    const hadFocus = list.hasFocus();
+    const hadFocus = element.matches(":focus-within");
     setText(word, wordFor(state, messages));
     set(word, { "data-connection": state.connection.name });
-    markAll.disabled = counts.unread === 0;
+    set(markAll, { "aria-disabled": counts.unread === 0 });
     set(gear, { "aria-expanded": String(!settings.element.hidden) });
     settings.render();
     filters.render(state, [...(host.getAttribute("categories")?.match(/[^\s,]+/g) ?? []), ...state.categories]);
@@ -137,7 +137,18 @@ export function createPanel(id: string, host: Element, inbox: Inbox, speech: Spe
     more.hidden = !hasMore;
     standIn.render(state);
     bar.render(state);
-    if (hadFocus && items.length === 0) element.focus();
+    if (hadFocus && !isFocusKept()) focus();
+  }
+
+  /** What is gone must not take the focus along: from the page's body no key would reach us. */
+  function isFocusKept(): boolean {
+    const focused = (element.getRootNode() as ShadowRoot).activeElement;
+    return focused !== null && !focused.closest("[hidden], .bar:not([data-shown])");
+  }
+
+  function focus(): void {
+    element.focus();
+    list.move(0);
   }
 
   setAbove(0);
@@ -146,10 +157,7 @@ export function createPanel(id: string, host: Element, inbox: Inbox, speech: Spe
     render,
     offer: settings.offer,
     arrived: (count) => setAbove(list.isHeld() ? above + count : 0),
-    focus() {
-      element.focus();
-      list.move(0);
-    },
+    focus,
     stop() {
       list.stop();
       look.stop();
@@ -157,7 +165,8 @@ export function createPanel(id: string, host: Element, inbox: Inbox, speech: Spe
   };
 }
 
-/** Nothing while all is well. */
-function wordFor({ connection: { name } }: InboxState, messages: Speech["messages"]): string {
+/** Nothing while all is well. What was refused at the start, as with a token that has expired, is not tried again. */
+function wordFor({ connection: { name }, status }: InboxState, messages: Speech["messages"]): string {
+  if (status.name === "failed" && !status.willRetry) return messages.closed;
   return name === "offline" || name === "waiting" || name === "closed" ? messages[name] : "";
 }

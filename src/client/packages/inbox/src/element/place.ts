@@ -1,4 +1,4 @@
-/** Where the panel opens: below the bell, or above one that is low on the page; its end at the bell's end, inside the window. Pure. */
+/** Where the panel opens: below the bell, or above it where there is more room; its end at the bell's end, inside the window. Pure. */
 
 interface Box {
   top: number;
@@ -17,16 +17,20 @@ export type Place = Record<"left" | "top" | "bottom" | "maxHeight", string>;
 
 const FROM_BELL_PX = 8;
 const FROM_EDGE_PX = 12;
+/** It has at least this height, if the window has, and then covers the bell. */
+const LEAST_PX = 320;
 
 export function placeBy(bell: Box, width: number, window: Size, isRtl: boolean): Place {
   const wanted = isRtl ? bell.left : bell.right - width;
   const left = Math.max(FROM_EDGE_PX, Math.min(wanted, window.width - width - FROM_EDGE_PX));
-  const isLow = bell.top > window.height / 2;
-  const room = isLow ? bell.top : window.height - bell.bottom;
+  const below = window.height - bell.bottom;
+  const isAbove = bell.top > below;
+  const room = window.height - FROM_EDGE_PX;
+  const start = Math.max(FROM_EDGE_PX, Math.min(window.height - (isAbove ? bell.top : below) + FROM_BELL_PX, room - LEAST_PX));
   return {
     left: `${left}px`,
-    top: isLow ? "auto" : `${bell.bottom + FROM_BELL_PX}px`,
-    bottom: isLow ? `${window.height - bell.top + FROM_BELL_PX}px` : "auto",
-    maxHeight: `${room - FROM_BELL_PX - FROM_EDGE_PX}px`,
+    top: isAbove ? "auto" : `${start}px`,
+    bottom: isAbove ? `${start}px` : "auto",
+    maxHeight: `${room - start}px`,
   };
 }

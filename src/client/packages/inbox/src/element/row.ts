@@ -3,7 +3,7 @@
 import type { Speech } from "../messages/messages";
 import { isHere, isUnread, type Item } from "../store/state";
 import { actionsOf, type Action } from "./actions";
-import { become, h, iconButton, linkOrButton, setText } from "./dom";
+import { become, h, iconButton, linkOrButton, set, setText } from "./dom";
 import type { Entry } from "./groups";
 import type { TimeWords } from "./times";
 import { safeUrl } from "./urls";
@@ -25,7 +25,7 @@ export interface Row {
 
 /** The category as a person reads it: `data_exports` becomes "Data exports". */
 export function categoryName(category: string): string {
-  const words = category.replace(/[_.:-]+/g, " ").trim();
+  const words = String(category).replace(/[_.:-]+/g, " ").trim();
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
@@ -41,9 +41,9 @@ export function createRow(first: Item, { messages }: Speech, times: TimeWords, h
 
   const dot = h("span", "dot", { id: unreadId });
   const title = linkOrButton(safeUrl(item.url, document.baseURI), "title", (event) => hooks.onOpen(item, event), item.title);
-  title.id = titleId;
+  set(title, { id: titleId, dir: "auto" });
   const time = h("time", "time", { id: timeId, datetime: item.created_at, title: times.full(at) });
-  const body = h("p", "body", { id: bodyId }, item.body ?? "");
+  const body = h("p", "body", { id: bodyId, dir: "auto" }, item.body ?? "");
   const toggle = iconButton("read", messages.markRead, () => hooks.onToggleRead(item));
   const archive = iconButton("archive", messages.archive, () => hooks.onArchive(item));
   const foot = footOf(item, messages.urgent, (action, event) => hooks.onAction(item, action, event));

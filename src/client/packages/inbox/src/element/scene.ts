@@ -10,8 +10,9 @@ import { createAnnouncer } from "./announcer";
 import type { Attention } from "./attention/attention";
 import { createBell } from "./bell";
 import { createDialog } from "./dialog";
-import { h, set } from "./dom";
+import { h } from "./dom";
 import { createPanel } from "./panel";
+import { wholeStyle } from "./styles";
 import { createToasts } from "./toast";
 import { safeUrl } from "./urls";
 
@@ -33,8 +34,11 @@ export interface TidingsInboxEvents {
 }
 
 export interface Scene {
-  open(): void;
+  readonly isOpen: boolean;
+  /** takesFocus: false leaves it where it is. */
+  open(takesFocus?: boolean): void;
   close(): void;
+  render(): void;
   end(): void;
 }
 
@@ -46,20 +50,21 @@ export function createScene(host: HTMLElement, root: ShadowRoot, inbox: Inbox, s
   const ending = new AbortController();
   const { signal } = ending;
   let unread = 0;
+  let takesFocus = true;
   let frame = 0;
   let attention: Attention | undefined;
 
   const live = h("div", "live", { role: "status" });
   const announcer = createAnnouncer((text) => (live.textContent = text), (n) => speech.count(speech.messages.arrived, n), wallClock);
-  const panel = createPanel(id, host, inbox, speech, wallClock, {
+  const panel = createPanel(isInline ? "section" : "dialog", id, host, inbox, speech, wallClock, {
     onOpen: open,
     onAction: act,
     onClose: () => dialog?.close(),
     say: announcer.say,
   });
   const bell = createBell(speech, id);
-  const dialog = isInline ? null : createDialog(host, panel.element, bell.element, toggled, signal);
-  const toasts = createToasts(speech, wallClock, open);
+  const dialog = isInline ? null : createDialog(host, panel.element as HTMLDialogElement, bell.element, wholeStyle, toggled, signal);
+  const toasts = createToasts(speech, wallClock, open, () => bell.element.focus());
   const isShown = (): boolean => dialog?.isOpen ?? true;
 
   function render(): void {
@@ -80,9 +85,12 @@ export function createScene(host: HTMLElement, root: ShadowRoot, inbox: Inbox, s
     if (isShown()) inbox.tidy();
     else inbox.settle();
     toasts.element.replaceChildren();
+    // Beside a modal dialog nothing is read aloud.
+    (isShown() ? panel.element : root).append(live);
     render();
     if (!isShown()) return;
-    panel.focus();
+    if (takesFocus) panel.focus();
+    takesFocus = true;
     attention?.opened();
   }
 
@@ -114,6 +122,14 @@ export function createScene(host: HTMLElement, root: ShadowRoot, inbox: Inbox, s
     return host.dispatchEvent(new CustomEvent(name, { detail, cancelable: true, bubbles: true, composed: true }));
   }
 
+  function showInline(): void {
+    panel.element.hidden = true;
+    void wholeStyle().then(() => {
+      panel.element.hidden = false;
+      render();
+    });
+  }
+
   async function callForAttention(): Promise<void> {
     const { createAttention } = await import("./attention/attention");
     if (signal.aborted) return;
@@ -123,17 +139,26 @@ export function createScene(host: HTMLElement, root: ShadowRoot, inbox: Inbox, s
 
   // Without its file the inbox is a quiet one.
   if (CALLS.some((name) => host.hasAttribute(name))) callForAttention().catch(() => undefined);
-  if (isInline) set(panel.element, { role: "region" });
+  if (isInline) showInline();
+  else for (const type of ["pointerenter", "focus"]) bell.element.addEventListener(type, wholeStyle);
   root.replaceChildren(...(isInline ? [] : [bell.element]), panel.element, toasts.element, live);
   const stops = [inbox.subscribe(schedule), inbox.onArrival(arrived), panel.stop, announcer.stop];
   const tick = setInterval(() => document.visibilityState === "visible" && render(), TICK_MS);
   document.addEventListener("visibilitychange", render, { signal });
   addEventListener("pagehide", inbox.settle, { signal });
   addEventListener("online", () => inbox.getState().status.name === "failed" && void inbox.load(), { signal });
+  (globalThis.requestIdleCallback ?? setTimeout)(wholeStyle);
   schedule();
   return {
-    open: () => dialog?.open(),
+    get isOpen() {
+      return dialog?.isOpen ?? false;
+    },
+    open(focuses = true) {
+      takesFocus = focuses;
+      dialog?.open();
+    },
     close: () => dialog?.close(),
+    render,
     end() {
       clearInterval(tick);
       cancelAnimationFrame(frame);

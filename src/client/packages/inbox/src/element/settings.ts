@@ -23,9 +23,9 @@ export function createSettings(messages: Messages): Settings {
   const render = (): void => renders.forEach((one) => one());
 
   function offer({ name, isPossible, isOn, turn }: Choice): void {
-    const toggle = button("switch", () => void Promise.resolve(turn(!isOn())).then(render), messages[name]);
+    const toggle = button("switch", () => isPossible() && void Promise.resolve(turn(!isOn())).then(render), messages[name]);
     toggle.role = "switch";
-    renders.push(() => set(toggle, { "aria-checked": String(isOn()), disabled: !isPossible() }));
+    renders.push(() => set(toggle, { "aria-checked": String(isOn()), "aria-disabled": !isPossible() }));
     element.append(toggle);
     render();
   }

@@ -27,6 +27,7 @@ export function createStandIn(messages: Messages, onRetry: () => void): StandIn 
 }
 
 function wordsFor({ status, connection, view, category }: InboxState, messages: Messages): string {
-  if (status.name === "failed") return connection.name === "offline" ? messages.offline : messages.failed;
+  // Offline from the start, no connection has been tried that could say so.
+  if (status.name === "failed") return connection.name === "offline" || !navigator.onLine ? messages.offline : messages.failed;
   return view === "archived" || category !== null ? messages.emptyOther : messages.emptyAll;
 }

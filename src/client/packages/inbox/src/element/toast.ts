@@ -14,17 +14,31 @@ export interface Toasts {
   show(items: readonly Item[]): void;
 }
 
-export function createToasts({ messages }: Speech, clock: Clock, onOpen: (item: Item) => void): Toasts {
-  const element = h("div", "toasts");
+/** onFocusLost: the card that had the focus has gone, and there is no other. */
+export function createToasts({ messages }: Speech, clock: Clock, onOpen: (item: Item) => void, onFocusLost: () => void): Toasts {
+  // In the top layer: below a header with a filter or a transform, "fixed" would be within it.
+  const element = h("div", "toasts", { popover: "manual" });
+
+  function remove(card: Element): void {
+    const hadFocus = card.matches(":focus-within");
+    card.remove();
+    if (!hadFocus) return;
+    const next = element.querySelector<HTMLElement>(".icon-button");
+    if (next) next.focus();
+    else onFocusLost();
+  }
 
   function add(item: Item): void {
-    const open = button("toast-open", () => onOpen(item), h("strong", "toast-title", {}, item.title), h("span", "body", {}, item.body ?? ""));
+    const open = button("toast-open", () => onOpen(item), h("strong", "toast-title", { dir: "auto" }, item.title), h("span", "body", { dir: "auto" }, item.body ?? ""));
     const card = h("div", "toast", {}, open, iconButton("close", messages.close, () => {}));
-    card.addEventListener("click", () => card.remove());
-    const expire = (): void => void clock.after(SHOWN_MS, () => (card.matches(":hover, :focus-within") ? expire() : card.remove()));
+    card.addEventListener("click", () => remove(card));
+    const expire = (): void => void clock.after(SHOWN_MS, () => (card.matches(":hover, :focus-within") ? expire() : remove(card)));
     expire();
+    // Anew, above what was opened meanwhile.
+    if (!element.firstChild) element.togglePopover(false);
+    element.togglePopover(true);
     element.prepend(card);
-    while (element.childElementCount > MOST) element.lastElementChild?.remove();
+    if (element.children[MOST]) remove(element.children[MOST]);
   }
 
   return {

@@ -62,9 +62,10 @@ export interface Speech extends Language {
 
 /** wanted: tags as in de-AT, the best first. English where none of them is known, or its words cannot be had. */
 export async function languageFor(wanted: readonly string[]): Promise<Language> {
-  for (const locale of wanted) {
-    const messages = await LANGUAGES[baseOf(locale)]?.().catch(() => undefined);
-    if (messages) return { locale, messages };
+  for (const tag of wanted) {
+    const language = baseOf(tag);
+    const messages = Object.hasOwn(LANGUAGES, language) && (await LANGUAGES[language]?.().catch(() => undefined));
+    if (messages) return { locale: localeOf(tag) ?? language, messages };
   }
   return { locale: "en", messages: en };
 }
@@ -80,4 +81,13 @@ export function speak({ locale, messages }: Language, override: Partial<Messages
   };
 }
 
-const baseOf = (tag: string): string => tag.toLowerCase().split("-")[0] ?? "";
+const baseOf = (tag: string): string => tag.toLowerCase().split(/[-_@]/)[0] ?? "";
+
+/** undefined for what is none, as in `en-US@posix`, and would be an error wherever a number or a date is written. */
+function localeOf(tag: string): string | undefined {
+  try {
+    return Intl.getCanonicalLocales(tag)[0];
+  } catch {
+    return undefined;
+  }
+}

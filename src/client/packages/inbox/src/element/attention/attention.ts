@@ -9,7 +9,7 @@ import { disablePush, isPushSupported } from "@tidings/client/push";
 import type { Inbox } from "../../store/inbox";
 import type { Item } from "../../store/state";
 import type { Choice } from "../settings";
-import { askDesktop, isDesktopOn, permission, showOnDesktop } from "./desktop";
+import { askDesktop, isDesktopOn, isLookedAt, permission, showOnDesktop, tellOfFocus } from "./desktop";
 import { choose, prefers } from "./preferences";
 import { closeShown, createPush } from "./push";
 import { play } from "./sound";
@@ -32,7 +32,7 @@ export interface Attention {
 }
 
 export function createAttention(surroundings: Surroundings): Attention {
-  const { host, connection, open } = surroundings;
+  const { host, connection, open, signal } = surroundings;
   const worker = host.getAttribute("push");
   const push = worker !== null && isPushSupported() ? createPush(worker, surroundings) : null;
   const hasSound = host.hasAttribute("sound");
@@ -55,13 +55,18 @@ export function createAttention(surroundings: Surroundings): Attention {
       push?.turn(isGranted);
     },
   };
+  async function showUnlessLookedAt(item: Item): Promise<void> {
+    if (!(await isLookedAt())) showOnDesktop(item, () => open(item));
+  }
+
+  if (hasDesktop) tellOfFocus(signal);
   return {
     choices: [...(hasSound ? [sound] : []), ...(hasDesktop ? [desktop] : [])],
     arrived(newest) {
       // One tab of those that share the connection sounds.
       if (hasSound && !prefers("quiet") && connection.isLeader) play();
       // What is pushed the worker shows.
-      if (hasDesktop && isDesktopOn() && !document.hasFocus() && !push?.isOn()) showOnDesktop(newest, () => open(newest));
+      if (hasDesktop && isDesktopOn() && !push?.isOn()) void showUnlessLookedAt(newest);
     },
     opened: () => push?.opened(),
   };

@@ -13,6 +13,34 @@ export async function askDesktop(): Promise<boolean> {
   return (await Notification.requestPermission()) === "granted";
 }
 
+/** Held by each tab of the site that a person is in. */
+const LOOKED_AT = "tidings:inbox:looked-at";
+
+/** Say to the other tabs when one is in this one. A lock and not a message: nobody must wait for answers, and a tab that died says nothing. */
+export function tellOfFocus(signal: AbortSignal): void {
+  let held = new AbortController();
+
+  function follow(): void {
+    held.abort();
+    held = new AbortController();
+    const ended = held.signal;
+    if (!document.hasFocus() || signal.aborted) return;
+    const untilEnded = (): Promise<void> => new Promise((resolve) => ended.addEventListener("abort", () => resolve()));
+    navigator.locks?.request(LOOKED_AT, { mode: "shared", signal: ended }, untilEnded).catch(() => undefined);
+  }
+
+  for (const type of ["focus", "blur"]) addEventListener(type, follow, { signal });
+  signal.addEventListener("abort", follow);
+  follow();
+}
+
+/** Whether the person is in any tab of this site that has an inbox like this. */
+export async function isLookedAt(): Promise<boolean> {
+  if (document.hasFocus()) return true;
+  const { held } = (await navigator.locks?.query()) ?? {};
+  return held?.some(({ name }) => name === LOOKED_AT) ?? false;
+}
+
 /** The same notification shown by several tabs is one: its id is the tag. */
 export function showOnDesktop(item: Item, onClick: () => void): void {
   const shown = new Notification(item.title, { body: item.body ?? "", tag: item.id });
