@@ -41,7 +41,17 @@ def test_the_first_key_is_the_newest_wherever_it_stands(tmp_path: Path) -> None:
         assert ring.newest == id_of(NEW)
 
 
-@pytest.mark.parametrize("wrong", ["", as_text(OLD)[:-8], as_text(OLD) + "!", as_text(OLD) + ",x", as_text(b"short"), "\ufffd"])
+WRONG = {
+    "nothing": "",
+    "cut short": as_text(OLD)[:-8],
+    "more": as_text(OLD) + "!",
+    "another": as_text(OLD) + ",x",
+    "short": as_text(b"short"),
+    "no text": "\ufffd",
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 def test_a_file_with_something_else_stops_the_start_and_is_not_shown(tmp_path: Path, wrong: str) -> None:
     (tmp_path / "encryption_keys").write_text(wrong)
     with pytest.raises(Misconfigured, match="32 bytes") as caught:
