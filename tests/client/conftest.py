@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from chromium import browser
-from client.tab import Tab, new_tab
+from client.tab import Mint, Tab, new_tab
 from playwright.async_api import Browser, BrowserContext
 from running import Project, Running
 
@@ -23,9 +23,9 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
 
 @pytest.fixture
 async def new(context: BrowserContext, project: Project, tidings: Running) -> NewTab:
-    """Opens a tab of alice's, or another's."""
+    """Opens a tab of alice's, or another's, or of whoever is signed in when `mint` is asked."""
 
-    async def new(subscriber: str = "alice", base_url: str | None = None, ttl: int = 900) -> Tab:
-        return await new_tab(context, base_url or project.base_url, lambda: project.token(subscriber, ttl))
+    async def new(subscriber: str = "alice", base_url: str | None = None, ttl: int = 900, mint: Mint | None = None) -> Tab:
+        return await new_tab(context, base_url or project.base_url, mint or (lambda: project.token(subscriber, ttl)))
 
     return new

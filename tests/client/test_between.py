@@ -79,6 +79,30 @@ async def test_behind_a_proxy_that_holds_streams_back_long_polling_takes_over(ng
     await tab.has_heard("one", "two", "three")
 
 
+@pytest.mark.parametrize("nginx", [BUFFERS], indirect=True, ids=["buffering"])
+async def test_what_worked_on_the_page_before_is_tried_first(nginx: Nginx, new: NewTab, project: Project) -> None:
+    tab = await new(base_url=nginx.url)
+    await tab.connect()
+    await tab.live(within=40)
+    await tab.load()
+    await tab.connected()
+    assert await tab.page.evaluate("states.map((state) => state.transport)") == ["poll", "poll"]
+    await project.publish("at once", ["alice"])
+    await tab.has_heard("at once")
+
+
+async def test_a_way_that_works_no_more_is_passed_over(new: NewTab, project: Project) -> None:
+    """As after an update of the browser: what it remembers is not there any more."""
+    tab = await new()
+    await tab.page.evaluate("localStorage.setItem(`tidings:${location.origin}:fetch,eventsource,poll`, `1 ${Date.now()}`)")
+    await tab.page.evaluate("() => { window.EventSource = undefined; }")
+    await tab.connect()
+    assert (await tab.live())["transport"] == "fetch"
+    assert await tab.page.evaluate("states[0].transport") == "eventsource"
+    await project.publish("one", ["alice"])
+    await tab.has_heard("one")
+
+
 # nginx's own pages of an error, which are HTML, for whoever asks for a stream; what else is asked passes.
 REFUSES = "proxy_buffering off; if ($http_accept ~ text/event-stream) { return %d; }"
 

@@ -1,9 +1,12 @@
 """All tabs of a browser share one connection, and none misses what the others get."""
 
 import asyncio
+import base64
+import json
 from typing import Any
 
 import aiohttp
+import pytest
 from client.conftest import NewTab
 from client.tab import Tab
 from playwright.async_api import Route
@@ -152,6 +155,71 @@ async def test_tabs_of_two_people_do_not_share(new: NewTab, project: Project) ->
     await project.publish("for bob", ["bob"])
     await alice.has_heard("for alice")
     await bob.has_heard("for bob")
+
+
+@pytest.mark.parametrize("way", ["fetch", "eventsource", "poll"])
+async def test_a_tab_whose_tokens_become_another_persons_begins_anew_as_theirs(new: NewTab, project: Project, way: str) -> None:
+    """Signed out, and in as somebody else, in another tab. The tokens of this one are refused from then on."""
+    signed_in = "alice"
+    tab = await new(mint=lambda: project.token(signed_in))
+    asked: list[tuple[str, str]] = []
+    tab.page.on("request", lambda request: asked.append((request.url, request.headers.get("authorization", ""))))
+    await tab.connected(transports=[way])
+    await project.publish("for alice", ["alice"])
+    await project.publish("for bob before", ["bob"])
+    await tab.has_heard("for alice")
+    alices, before = await tab.cursor(), len(asked)
+    signed_in = "bob"
+    await project.call("POST", "/v1/subscribers/alice/tokens/revoke")
+
+    async def is_told() -> Any:
+        return await tab.page.evaluate("heard.find((one) => one.name === 'reset')?.data")
+
+    reset = await until(is_told, 15, "the tab is told that it is bob's")
+    assert reset["reason"] == "person"
+    await tab.live()
+    colleague = await (await new("bob")).connected()
+    assert not await colleague.page.evaluate("connection.isLeader")
+    await project.publish("for alice again", ["alice"])
+    await project.publish("for bob", ["bob"])
+    await colleague.has_heard("for bob")
+    await tab.has_heard("for alice", "for bob")
+    of_bob = [url for url, authorization in asked[before:] if subject_of(authorization) == "bob"]
+    assert of_bob
+    assert not [url for url in of_bob if f"cursor={alices}" in url]
+    held = await tab.page.evaluate("navigator.locks.query().then(({ held }) => held.map((lock) => lock.name))")
+    assert len(held) == 1, held
+    assert ":bob:" in held[0]
+
+
+def subject_of(authorization: str) -> str | None:
+    """Of a bearer token, whose it is."""
+    _, _, token = authorization.partition(" ")
+    if not token:
+        return None
+    claims = token.split(".")[1]
+    return str(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["sub"])
+
+
+async def test_tabs_that_hear_nothing_ask_nothing(new: NewTab, project: Project) -> None:
+    """A follower in view asks the leader each 15 s whether it is there; neither page is told of that, nor is the server asked."""
+    leader = await (await new()).connected()
+    follower = await new()
+    await follower.page.clock.install()
+    await follower.connected()
+    asked: list[str] = []
+    for tab in (leader, follower):
+        tab.page.on("request", lambda request: asked.append(request.url))
+    before = await leader.states() + await follower.states()
+    titles: list[str] = []
+    for number in range(3):
+        await follower.page.clock.fast_forward(LOOKS_EVERY_MS)
+        titles.append(f"after question {number}")
+        await project.publish(titles[-1], ["alice"])
+        await follower.has_heard(*titles)
+        await follower.page.clock.fast_forward(WAITS_FOR_AN_ANSWER_MS)
+    assert await leader.states() + await follower.states() == before
+    assert asked == []
 
 
 async def test_a_page_that_comes_back_goes_on_where_this_browser_was(new: NewTab, project: Project) -> None:

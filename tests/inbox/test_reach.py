@@ -91,6 +91,41 @@ async def test_the_feed_says_its_positions(new_page: NewPage, project: Project) 
     assert positions == [("1", "3"), ("2", "3"), ("3", "3")]
 
 
+async def test_the_name_of_the_bell_has_what_one_sees_of_it(new_page: NewPage, project: Project) -> None:
+    await project.call("POST", "/v1/notifications/batch", {"notifications": [{"to": ["alice"], "title": "One"}] * 100})
+    page = await new_page()
+    await page.has_badge("99+")
+    assert "99+" in (await page.bell.get_attribute("aria-label") or "")
+
+
+async def test_in_forced_colours_one_sees_what_is_chosen(new_page: NewPage, project: Project) -> None:
+    """Colours of the page are gone then, and its shadows."""
+    await fill(project)
+    page = await new_page("sound", forced_colors="active", reduced_motion="reduce")
+    await page.has_badge("3")
+    await page.open()
+    await page.panel.get_by_role("button", name="Settings").click()
+    await page.panel.get_by_role("button", name="Billing").click()
+    await expect(page.rows).to_have_count(1, timeout=SOON_MS)
+
+    async def style(element: str, name: str, pseudo: str = "") -> str:
+        look = "([element, name, pseudo]) => getComputedStyle(inbox.shadowRoot.querySelector(element), pseudo)[name]"
+        return str(await page.page.evaluate(look, [element, name, pseudo]))
+
+    def chosen(state: str, yes: bool) -> str:
+        return f"[{state}={'true' if yes else 'false'}]"
+
+    for element, state, name, pseudo in (
+        (".chip", "aria-pressed", "backgroundColor", ""),
+        (".tab", "aria-pressed", "borderBottomWidth", ""),
+        (".switch", "aria-checked", "backgroundColor", "::after"),
+    ):
+        on, off = [await style(element + chosen(state, yes), name, pseudo) for yes in (True, False)]
+        assert on != off, element
+    assert [await style(element, "borderTopStyle") for element in (".panel", ".chip", ".action")] == ["solid"] * 3
+    assert await style(".switch", "borderTopStyle", "::after") == "solid"
+
+
 WORDS = {
     "en": "Notifications",
     "de": "Mitteilungen",

@@ -11,7 +11,7 @@ export default defineConfig({
   base: "./",
   plugins: [vue({ template: { compilerOptions: { isCustomElement: (tag) => tag === "tidings-inbox" } } })],
   resolve: {
-    // As `npm install @tidings/react` brings them; here they are what `npm run build` beside this made.
+    // As the installed packages bring them; here they are what `npm run build` beside this made.
     alias: [
       { find: /^@tidings\/(client|inbox|react)$/, replacement: here("../packages/$1/dist/index.js") },
       { find: "@tidings/client/push", replacement: here("../packages/client/dist/push.js") },

@@ -44,11 +44,11 @@ export class Caller {
   private staleAt = 0;
   private person: string | undefined;
 
-  /** isLeft: told when the page brings another person's token, of which this one makes no use. */
+  /** left: told when the page brings another person's token, of which this one makes no use. */
   constructor(
     readonly url: string,
     private readonly source: Token,
-    private readonly isLeft?: (caller: Caller) => void,
+    private readonly left?: (caller: Caller) => void,
   ) {}
 
   get hasOneTokenOnly(): boolean {
@@ -82,8 +82,8 @@ export class Caller {
     const { project, sub } = claimsOf(token);
     const person = `${project}:${sub}`;
     if (person === (this.person ??= person)) return;
-    this.isLeft?.(this);
-    throw new Refused(401, "another person's token");
+    this.left?.(this);
+    throw new Refused(401, "somebody else is signed in");
   }
 
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
@@ -99,7 +99,7 @@ export class Caller {
   private async once(path: string, init: RequestInit, token: string): Promise<Response> {
     const headers = new Headers(init.headers);
     headers.set("Authorization", `Bearer ${token}`);
-    if (init.body !== undefined && init.body !== null) headers.set("Content-Type", "application/json");
+    if (init.body) headers.set("Content-Type", "application/json");
     const response = await fetch(this.url + path, { cache: "no-store", ...init, headers });
     if (response.ok) return response;
     // What else answers than Tidings, as a gateway does, has refused nothing in its name.
@@ -119,6 +119,6 @@ async function inTime<Answer>(ask: () => Answer | Promise<Answer>, ms: number): 
 
 /** Seconds. Counted from when it was made, so that a clock that is wrong here does not matter. */
 export function lifeOf(token: string): number {
-  const { iat, exp } = claimsOf(token);
-  return iat !== undefined && exp !== undefined && exp > iat ? exp - iat : WORKS_FOR_S;
+  const { iat = NaN, exp = NaN } = claimsOf(token);
+  return exp > iat ? exp - iat : WORKS_FOR_S;
 }

@@ -90,8 +90,10 @@ class Page implements Connection, Tab, Sink {
     this.cursor = null;
     this.isAnother = true;
     if (!this.running) return;
-    this.stop({ name: "connecting", attempt: 0, transport: "fetch" });
+    this.running.abort();
+    this.running = this.tabs = undefined;
     this.start();
+    this.setState({ name: "connecting", attempt: 0, transport: "fetch" });
   }
 
   private async run(signal: AbortSignal): Promise<void> {

@@ -22,6 +22,7 @@ export async function keepRenewed(caller: Caller, stream: string, expiresAt: num
   if (caller.hasOneTokenOnly) return;
   let expiry = expiresAt;
   while (!signal.aborted) {
+    // Cut short when the browser is back online, when renewing early does no harm.
     await pause(renewalIn(expiry, 1000 * lifeOf(await caller.token()), Date.now()), signal);
     if (signal.aborted) return;
     try {

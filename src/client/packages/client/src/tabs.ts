@@ -58,14 +58,16 @@ export class Tabs {
     this.channel = new BroadcastChannel(this.name);
     this.channel.onmessage = ({ data }) => isSaid(data) && this.hear(data);
     document.addEventListener("visibilitychange", () => document.hidden || this.look(), { signal });
-    signal.addEventListener("abort", () => this.channel.close());
   }
 
   /** Ends with the signal, or when leading ended by itself. */
   async run(): Promise<void> {
     this.look();
     const looking = setInterval(() => document.hidden || this.isLeading || this.look(), LOOK_EVERY_MS);
-    this.signal.addEventListener("abort", () => clearInterval(looking));
+    this.signal.addEventListener("abort", () => {
+      clearInterval(looking);
+      this.channel.close();
+    });
     while (!this.signal.aborted) {
       try {
         if (await this.queue({ signal: this.signal })) return;

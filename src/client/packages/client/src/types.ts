@@ -37,7 +37,11 @@ export interface Retracted {
   reason: "retracted" | "expired";
 }
 
-/** The stream goes on from `cursor`, and what lay before cannot be told any more: read the inbox afresh. */
+/**
+ * The stream goes on from `cursor`, and what lay before cannot be told any more: read the inbox afresh.
+ *
+ * reason: "person" when the token is another person's from here on, so that what is shown is somebody else's.
+ */
 export interface Reset {
   reason: string;
   cursor: string;

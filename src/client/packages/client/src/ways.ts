@@ -31,10 +31,10 @@ export class Ways {
     private readonly key: string,
   ) {
     const [index, at] = (recall(key) ?? "").split(" ").map(Number) as [number, number];
-    // Also where the clock was wrong then, or is now.
-    if (!names[index] || !(Math.abs(Date.now() - at) < REMEMBERED_MS)) return;
+    // A clock that was wrong then, or is now, must not make it last.
+    if (!index || !names[index] || !(Math.abs(Date.now() - at) < REMEMBERED_MS)) return;
     this.remembered = names[index];
-    this.index = index && -1;
+    this.index = -1;
     this.failures = FAILURES - 1;
   }
 

@@ -39,13 +39,13 @@ describe("coming back", () => {
 
 describe("ways", () => {
   it("passes over one that is certainly blocked at once", () => {
-    const ways = new Ways(["fetch", "eventsource", "poll"]);
+    const ways = new Ways(["fetch", "eventsource", "poll"], "way");
     expect(ways.blame(true)).toBe(true);
     expect(ways.current).toBe("eventsource");
   });
 
   it("passes over one that failed twice, unless it was live between", () => {
-    const ways = new Ways(["fetch", "poll"]);
+    const ways = new Ways(["fetch", "poll"], "way");
     expect(ways.blame(false)).toBe(false);
     ways.live();
     expect(ways.blame(false)).toBe(false);
@@ -55,14 +55,14 @@ describe("ways", () => {
   });
 
   it("begins again after the last, with a rest", () => {
-    const ways = new Ways(["fetch", "poll"]);
+    const ways = new Ways(["fetch", "poll"], "way");
     ways.blame(true);
     expect(ways.blame(true)).toBe(false);
     expect(ways.current).toBe("fetch");
   });
 
   it("tries the first again later, and more seldom each time", () => {
-    const ways = new Ways(["fetch", "poll"]);
+    const ways = new Ways(["fetch", "poll"], "way");
     ways.blame(true);
     const before = ways.betterAfterMs;
     ways.tryBetter();

@@ -5,6 +5,7 @@ import { dayOf, dayWords, grouped } from "../src/element/groups";
 import { commandOf } from "../src/element/keys";
 import { createOnScreen } from "../src/element/onscreen";
 import { placeBy } from "../src/element/place";
+import { categoryName } from "../src/element/row";
 import { timeWords } from "../src/element/times";
 import { safeUrl } from "../src/element/urls";
 import { drift, offsetsOf, rowAt, windowOf } from "../src/element/virtual";
@@ -174,6 +175,11 @@ describe("keys", () => {
   test("with a modifier belong to the browser", () => expect(press("u", { ctrlKey: true })).toBe(null));
 });
 
+test("a category that is no text, as another tab may say, is written all the same", () => {
+  expect(categoryName("data_exports")).toBe("Data exports");
+  expect(categoryName(5 as unknown as string)).toBe("5");
+});
+
 describe("the panel", () => {
   const page = { width: 1000, height: 800 };
   const bell = (left: number, top: number): Parameters<typeof placeBy>[0] => ({ left, right: left + 40, top, bottom: top + 40 });
@@ -186,6 +192,13 @@ describe("the panel", () => {
   test("stays inside the window", () => {
     expect(placeBy(bell(10, 10), 420, page, false).left).toBe("12px");
     expect(placeBy(bell(950, 10), 420, page, true).left).toBe("568px");
+  });
+
+  test("keeps a height that one can read in where the window is low, and covers the bell rather", () => {
+    const low = { width: 1000, height: 400 };
+    expect(placeBy(bell(900, 180), 420, low, false)).toMatchObject({ top: "68px", bottom: "auto", maxHeight: "320px" });
+    expect(placeBy(bell(900, 200), 420, low, false)).toMatchObject({ top: "auto", bottom: "68px", maxHeight: "320px" });
+    expect(placeBy(bell(900, 0), 420, { width: 1000, height: 200 }, false)).toMatchObject({ top: "12px", maxHeight: "176px" });
   });
 
   test("opens above a bell that is low on the page", () => {

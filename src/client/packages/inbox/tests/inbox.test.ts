@@ -286,6 +286,22 @@ test("a reset reads afresh; what was shown stays until then", async () => {
   expect(numbers(inbox)[0]).toBe(159);
 });
 
+test("what was another person's is gone at once, and their marks are never sent", async () => {
+  // More than is known here, so that "all read" waits for the time to undo.
+  const { inbox, server, clock } = await opened(...many(40));
+  inbox.markAllRead();
+  expect(inbox.getState().canUndo).not.toBeNull();
+  const answer = server.hold("/v1/inbox");
+  server.emit("reset", { reason: "person", cursor: "e.1" });
+  await settled();
+  expect(numbers(inbox)).toEqual([]);
+  expect(inbox.getState().canUndo).toBeNull();
+  answer();
+  await clock.pass(60_000);
+  expect(server.requests.filter((request) => request.startsWith("POST"))).toEqual([]);
+  expect(numbers(inbox)[0]).toBe(40);
+});
+
 test("a page that comes after a reset is not joined to what was read afresh", async () => {
   const { inbox, server } = await opened(...many(60));
   const answer = server.hold("/v1/inbox");

@@ -31,6 +31,19 @@ test("the nearest language that is spoken is taken, with the region that was ask
   expect((await languageFor(["zh"])).locale).toBe("en");
 });
 
+test.each([
+  ["en-US@posix", "en"],
+  ["de-", "de"],
+  ["de_AT", "de"],
+  ["constructor", "en"],
+  ["__proto__", "en"],
+  ["", "en"],
+])("%j, which is no language tag, is spoken as %s", async (tag, locale) => {
+  const language = await languageFor([tag]);
+  expect(language.locale).toBe(locale);
+  expect(speak(language).number(1)).toBe("1");
+});
+
 test("the page's own words come first", () => {
   expect(speak({ locale: "en", messages: en }, { title: "News" }).messages).toMatchObject({ title: "News", undo: "Undo" });
 });

@@ -17,13 +17,8 @@ export const overEventSource: Transport = async (attempt) => {
     attempt.message({ type, data: JSON.parse(data), id: lastEventId || null });
   };
   for (const name of NAMES) source.addEventListener(name, hear);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      // It would come back by itself, with the ticket; coming back is ours, with one schedule for all three ways.
-      source.onerror = () => resolve();
-      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    });
-  } finally {
-    source.close();
-  }
+  // However the visit ends, it aborts.
+  signal.addEventListener("abort", () => source.close());
+  // It would come back by itself, with the ticket; coming back is ours, with one schedule for all three ways.
+  await new Promise((resolve) => (source.onerror = resolve));
 };

@@ -1,6 +1,6 @@
 /**
- * Opening and closing the panel by its bell: a dialog in the top layer, so that no header cuts it off. It is not modal, but where it is a sheet
- * over the page: what lies beneath must not take the focus (WCAG 2.4.11).
+ * Opening and closing the panel by its bell: a dialog in the top layer, so that no header cuts it off. It is not modal, but where it is a
+ * sheet over the page: what lies beneath must not take the focus (WCAG 2.4.11).
  */
 
 import { set } from "./dom";

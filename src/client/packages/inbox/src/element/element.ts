@@ -109,13 +109,13 @@ export class TidingsInbox extends PageElement {
 
   #show(inbox: Inbox, connection: Connection, language: Language): void {
     const wasOpen = this.#scene?.isOpen;
-    const focused = (this.getRootNode() as Document).activeElement;
+    const focused = (this.getRootNode() as Document).activeElement as HTMLElement | null;
     this.#scene?.end();
     const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [style()];
     this.#scene = createScene(this, root, inbox, speak(language, this.#messages), connection);
     inbox.setSort(this.getAttribute("sort") === "unread" ? "unread" : "time");
-    if (wasOpen) this.#scene.open(focused === this);
+    if (wasOpen) this.#scene.open(focused === this || focused === null ? undefined : focused);
   }
 
   #connect(): Inbox | null {

@@ -33,7 +33,15 @@ export interface Panel {
 }
 
 /** tag: a section is a region of the page.   host: its attributes say what the page offers. */
-export function createPanel(tag: "dialog" | "section", id: string, host: Element, inbox: Inbox, speech: Speech, clock: Clock, hooks: PanelHooks): Panel {
+export function createPanel(
+  tag: "dialog" | "section",
+  id: string,
+  host: Element,
+  inbox: Inbox,
+  speech: Speech,
+  clock: Clock,
+  hooks: PanelHooks,
+): Panel {
   const { messages } = speech;
   const days = dayWords(speech.locale);
   let above = 0;

@@ -35,8 +35,8 @@ export interface TidingsInboxEvents {
 
 export interface Scene {
   readonly isOpen: boolean;
-  /** takesFocus: false leaves it where it is. */
-  open(takesFocus?: boolean): void;
+  /** focused: where the focus is to stay; otherwise it goes into the panel. */
+  open(focused?: HTMLElement): void;
   close(): void;
   render(): void;
   end(): void;
@@ -50,7 +50,7 @@ export function createScene(host: HTMLElement, root: ShadowRoot, inbox: Inbox, s
   const ending = new AbortController();
   const { signal } = ending;
   let unread = 0;
-  let takesFocus = true;
+  let focused: HTMLElement | undefined;
   let frame = 0;
   let attention: Attention | undefined;
 
@@ -89,8 +89,9 @@ export function createScene(host: HTMLElement, root: ShadowRoot, inbox: Inbox, s
     (isShown() ? panel.element : root).append(live);
     render();
     if (!isShown()) return;
-    if (takesFocus) panel.focus();
-    takesFocus = true;
+    // A <dialog> takes the focus by itself.
+    (focused ?? panel).focus();
+    focused = undefined;
     attention?.opened();
   }
 
@@ -153,8 +154,8 @@ export function createScene(host: HTMLElement, root: ShadowRoot, inbox: Inbox, s
     get isOpen() {
       return dialog?.isOpen ?? false;
     },
-    open(focuses = true) {
-      takesFocus = focuses;
+    open(stays) {
+      focused = stays;
       dialog?.open();
     },
     close: () => dialog?.close(),

@@ -29,7 +29,9 @@ export function createToasts({ messages }: Speech, clock: Clock, onOpen: (item: 
   }
 
   function add(item: Item): void {
-    const open = button("toast-open", () => onOpen(item), h("strong", "toast-title", { dir: "auto" }, item.title), h("span", "body", { dir: "auto" }, item.body ?? ""));
+    const title = h("strong", "toast-title", { dir: "auto" }, item.title);
+    const body = h("span", "body", { dir: "auto" }, item.body ?? "");
+    const open = button("toast-open", () => onOpen(item), title, body);
     const card = h("div", "toast", {}, open, iconButton("close", messages.close, () => {}));
     card.addEventListener("click", () => remove(card));
     const expire = (): void => void clock.after(SHOWN_MS, () => (card.matches(":hover, :focus-within") ? expire() : remove(card)));

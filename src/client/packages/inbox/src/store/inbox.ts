@@ -66,9 +66,17 @@ export function createInbox(connection: Connection, clock: Clock = wallClock): I
     if (arrived.length > 0) for (const listener of arrivalListeners) listener(arrived);
   }
 
-  function startOver(): void {
+  function startOver({ reason }: { reason: string }): void {
+    if (reason === "person") becomeAnother();
     intake.forget();
     void reader.refresh();
+  }
+
+  /** What was here is another person's: neither shown nor sent any more, whenever the new one's first page comes. */
+  function becomeAnother(): void {
+    marks.forget();
+    Object.assign(book, { ...emptyBook(), selection: book.selection });
+    changed();
   }
 
   function follow(state: State): void {

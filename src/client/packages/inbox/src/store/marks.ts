@@ -31,6 +31,8 @@ export interface Marks {
   pauseUndo(isPaused: boolean): void;
   /** The time to undo is over: the page is about to go. */
   settle(): void;
+  /** Of another person: what waits is theirs, and is never sent. */
+  forget(): void;
   stop(): void;
 }
 
@@ -78,9 +80,10 @@ export function createMarks(connection: Connection, book: Book, clock: Clock, ch
 
   async function deliver(one: Pending): Promise<void> {
     try {
-      const counts = await persist(one.mark);
-      book.known = { ...applyMark(book.known, one.mark), counts };
+      const counts = await persist(one);
+      if (isWanted(one)) book.known = { ...applyMark(book.known, one.mark), counts };
     } catch (error) {
+      if (!isWanted(one)) return;
       settle();
       // Nobody asked for it to be marked seen.
       if (one.mark.change !== "seen") tell(null, { change: one.mark.change, why: wordOf(error) });
@@ -89,23 +92,27 @@ export function createMarks(connection: Connection, book: Book, clock: Clock, ch
     changed();
   }
 
-  async function persist(mark: Mark): Promise<Counts> {
+  const isWanted = (one: Pending): boolean => pending.includes(one);
+
+  async function persist(one: Pending): Promise<Counts> {
     for (let tries = 0; ; tries += 1) {
       try {
-        return await send(mark);
+        return await send(one);
       } catch (error) {
-        if (isStopped || !isPassing(error) || (error instanceof Refused && tries + 1 >= MOST_TRIES)) throw error;
+        if (isStopped || !isWanted(one) || !isPassing(error) || (error instanceof Refused && tries + 1 >= MOST_TRIES)) throw error;
         await new Promise<void>((resolve) => clock.after(waitBefore(tries), resolve));
+        if (!isWanted(one)) throw error;
       }
     }
   }
 
-  async function send(mark: Mark): Promise<Counts> {
+  async function send(one: Pending): Promise<Counts> {
+    const { mark } = one;
     if ("ids" in mark) return sendIds(mark.change, mark.ids);
     try {
       return await post(mark.change, { up_to: mark.up_to });
     } catch (error) {
-      if (!(error instanceof Refused) || error.status !== 404) throw error;
+      if (!(error instanceof Refused) || error.status !== 404 || !isWanted(one)) throw error;
       // What was only shown live is in no inbox, and nothing can reach up to it: up to the newest that is there.
       const { items } = await ask<Page>(connection, "?limit=1");
       return post(mark.change, { up_to: items[0]?.id ?? mark.up_to });
@@ -194,6 +201,11 @@ export function createMarks(connection: Connection, book: Book, clock: Clock, ch
       wait();
     },
     settle,
+    forget() {
+      pending = [];
+      tell(null);
+      cancel();
+    },
     stop() {
       settle();
       isStopped = true;
