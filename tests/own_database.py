@@ -24,13 +24,18 @@ async def own_database(servers: Servers) -> AsyncIterator[tuple[str, Database]]:
     """Its URL and its pools."""
     name = f"own_{uuid4().hex[:12]}"
     url = urlunsplit(urlsplit(servers.database_url)._replace(path=f"/{name}"))
-    admin = await asyncpg.connect(servers.database_url)
-    await admin.execute(f"CREATE DATABASE {name}")
+    await execute(servers, f"CREATE DATABASE {name}")
     await migrate(url, SHARDS, new_epoch)
     database = await open_database(url, tenant_size=8)
     yield url, database
     await database.close()
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await execute(servers, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def execute(servers: Servers, sql: str) -> None:
+    """On a connection of its own: another test may have restarted the server in between."""
+    admin = await asyncpg.connect(servers.database_url)
+    await admin.execute(sql)
     await admin.close()
 
 

@@ -27,7 +27,9 @@ from tidings.errors import Invalid
 UNSUBSCRIBE = "https://tidings.example.com/v1/unsubscribe/" + "x" * 90
 CONFIG = {"from": "news@acme.example", "from_name": "Acme, Inc.", "link_base": "https://app.acme.example/"}
 # Whatever a product may have sent: letters of all kinds, and what means something in headers and in HTML.
-ODD_TEXT = st.text(st.characters(exclude_characters="\0") | st.sampled_from(' ,;:"<>()@\\=?_&äöü漢🎉\u200d\r\n'), max_size=150)
+ODD_TEXT = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]) | st.sampled_from(' ,;:"<>()@\\=?_&äöü漢🎉\u200d\r\n'), max_size=150
+)
 
 
 def raw(

@@ -129,7 +129,7 @@ async def test_a_patch_merges_members_and_checks_the_whole(api: Deliveries) -> N
     assert await sealed(api, made) == CREDENTIALS | {"kind": "user"}
 
 
-async def test_of_a_channel_to_people_the_oldest_is_in_use_as_it_is_for_the_planner(api: Deliveries) -> None:
+async def test_of_a_channel_to_people_the_oldest_that_is_enabled_is_in_use_as_it_is_for_the_planner(api: Deliveries) -> None:
     made = [(await integration(api, name))["id"] for name in ("post", "letters", "room", "room", "facts")]
     await api.outbox()
 
@@ -138,12 +138,13 @@ async def test_of_a_channel_to_people_the_oldest_is_in_use_as_it_is_for_the_plan
 
     assert await in_use() == [made[0], *made[2:]]
     assert await planned_for(api) == made[0]
-    # What is disabled keeps its place: what is for it is held, and it is meant to come back.
     await api.ok("POST", f"/v1/integrations/{made[0]}/disable")
-    assert (await in_use())[0] == made[0] == await planned_for(api)
-    await api.ok("DELETE", f"/v1/integrations/{made[0]}")
     assert await in_use() == made[1:]
     assert await planned_for(api) == made[1]
+    await api.ok("POST", f"/v1/integrations/{made[0]}/enable")
+    assert await planned_for(api) == made[0]
+    await api.ok("DELETE", f"/v1/integrations/{made[0]}")
+    assert await in_use() == made[1:]
 
 
 async def planned_for(api: Deliveries) -> str:

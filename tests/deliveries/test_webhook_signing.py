@@ -14,7 +14,11 @@ from tidings.deliveries.connectors.webhook.connector import headers_of
 from tidings.deliveries.connectors.webhook.signing import new_private_key, new_secret, public_key_of, signature, signature_header
 
 BODY = b'{"type":"notification.created","data":{"title":"Gr\xc3\xbc\xc3\x9fe"}}'
-NOW = datetime.now(UTC)
+
+
+def now() -> datetime:
+    """Receivers refuse what is older than five minutes."""
+    return datetime.now(UTC)
 
 
 def endpoint(*signing: dict[str, str | None]) -> Destination:
@@ -24,25 +28,25 @@ def endpoint(*signing: dict[str, str | None]) -> Destination:
 @pytest.mark.parametrize("library", [standardwebhooks.Webhook, svix.webhooks.Webhook])
 def test_receivers_libraries_verify_what_is_sent(library: type) -> None:
     secret = new_secret()
-    headers = headers_of(endpoint({"key": secret, "until": None}), "msg_1", BODY, NOW)
+    headers = headers_of(endpoint({"key": secret, "until": None}), "msg_1", BODY, now())
     library(secret).verify(BODY, headers)
 
 
 @pytest.mark.parametrize("library", [standardwebhooks.Webhook, svix.webhooks.Webhook])
 def test_during_a_rotation_both_secrets_verify_and_afterwards_the_new_one_alone(library: type) -> None:
     old, new = new_secret(), new_secret()
-    signing = ({"key": new, "until": None}, {"key": old, "until": (NOW + timedelta(hours=1)).isoformat()})
-    headers = headers_of(endpoint(*signing), "msg_1", BODY, NOW)
+    signing = ({"key": new, "until": None}, {"key": old, "until": (now() + timedelta(hours=1)).isoformat()})
+    headers = headers_of(endpoint(*signing), "msg_1", BODY, now())
     for secret in (old, new):
         library(secret).verify(BODY, headers)
-    later = headers_of(endpoint(*signing), "msg_1", BODY, NOW + timedelta(hours=2))
+    later = headers_of(endpoint(*signing), "msg_1", BODY, now() + timedelta(hours=2))
     assert len(later["webhook-signature"].split()) == 1
 
 
 @pytest.mark.parametrize("library", [standardwebhooks.Webhook, svix.webhooks.Webhook])
 def test_another_body_does_not_verify(library: type) -> None:
     secret = new_secret()
-    headers = headers_of(endpoint({"key": secret, "until": None}), "msg_1", BODY, NOW)
+    headers = headers_of(endpoint({"key": secret, "until": None}), "msg_1", BODY, now())
     with pytest.raises((standardwebhooks.WebhookVerificationError, svix.webhooks.WebhookVerificationError)):
         library(secret).verify(BODY + b" ", headers)
 

@@ -99,5 +99,6 @@ async def make_shards(connection: asyncpg.Connection, shards: int, new_epoch: Ca
         list(range(shards)),
         [new_epoch() for _ in range(shards)],
     )
-    # Deliveries are planned from here on: a planner that starts later finds what came meanwhile.
-    await connection.execute("INSERT INTO planned (shard, position) SELECT shard, head FROM shards ON CONFLICT DO NOTHING")
+    # Deliveries are planned from here on: a planner that starts later finds what came meanwhile. The first schemas had no such table.
+    if await connection.fetchval("SELECT to_regclass('planned') IS NOT NULL"):
+        await connection.execute("INSERT INTO planned (shard, position) SELECT shard, head FROM shards ON CONFLICT DO NOTHING")
