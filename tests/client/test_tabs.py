@@ -1,6 +1,7 @@
 """All tabs of a browser share one connection, and none misses what the others get."""
 
 import asyncio
+import contextlib
 import base64
 import json
 from typing import Any
@@ -127,9 +128,15 @@ async def test_a_tab_in_view_finds_out_by_itself_that_its_leader_sleeps(new: New
     await second.page.clock.fast_forward(WAITS_FOR_AN_ANSWER_MS)
     assert await leader_of([first, second]) is first
 
+    async def second_looks_and_leads() -> bool:
+        """Again, should the first have answered just before it froze."""
+        await second.page.clock.fast_forward(LOOKS_EVERY_MS)
+        with contextlib.suppress(AssertionError):
+            await until(lambda: has_leader([second]), 1.5)
+        return await has_leader([second])
+
     asleep = frozen(first, 8)
-    await second.page.clock.fast_forward(LOOKS_EVERY_MS)
-    await until(lambda: has_leader([second]), 7, "the second tab leads")
+    await until(second_looks_and_leads, 7, "the second tab leads")
     await project.publish("while frozen", ["alice"])
     await second.has_heard("while awake", "while frozen")
     await asleep
