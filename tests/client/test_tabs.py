@@ -1,8 +1,8 @@
 """All tabs of a browser share one connection, and none misses what the others get."""
 
 import asyncio
-import contextlib
 import base64
+import contextlib
 import json
 from typing import Any
 
