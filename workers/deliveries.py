@@ -52,5 +52,6 @@ async def take_jobs(redis_url: str, sender: Sender) -> None:
                 logger.warning("Redis is away ({}); what is due waits in the ledger", type(error).__name__)
             told = True
         finally:
-            await queue.aclose()
+            # The pool is ours, and would keep its connections.
+            await queue.aclose(close_connection_pool=True)
         await asyncio.sleep(AWAY_S)

@@ -1,6 +1,7 @@
 """Sending one delivery again, and giving one up. Inside the caller's tenant transaction.
 
-The lane is locked first, as in settling; then the delivery, without waiting for it: whoever has it locked is about to change it.
+The lane is locked first, then the delivery without waiting for it (others take them the other way round): whoever has it is about to
+change it.
 """
 
 from datetime import datetime

@@ -14,11 +14,14 @@ from tidings.deliveries.ledger.outcome import Outcome
 from tidings.deliveries.ledger.settle import Result, settle
 from tidings.deliveries.levels.gauges import count_settled
 from tidings.platform.ending import end_tasks
-from tidings.platform.postgres import POSTGRES_AWAY
+from tidings.platform.metrics import ERRORS
+from tidings.platform.postgres import CONNECTION_LOST, POSTGRES_AWAY
 
 AGAIN_S = 0.25
 # Lanes hear of what went well so often; of what did not, at once (`settle`).
 GOOD_NEWS_S = 0.5
+REFUSALS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+UNWRITABLE = "unwritable"
 
 
 class Settler:
@@ -62,11 +65,13 @@ class Settler:
         try:
             async with self.pool.acquire() as connection:
                 written = await settle(connection, batch)
-        except asyncpg.DataError:
+        except CONNECTION_LOST as error:
+            return not_now(batch, error)
+        except asyncpg.PostgresError as error:
+            # What is away or overloaded comes back; what it refuses to keep, it always will.
+            return await self.settle_apart(batch) if isinstance(error, REFUSALS) else not_now(batch, error)
+        except Exception:  # without this loop nothing would be settled any more, and all be sent again as lost
             return await self.settle_apart(batch)
-        except POSTGRES_AWAY as error:
-            logger.warning("{} attempts could not be settled ({}); trying again", len(batch), type(error).__name__)
-            return False
         count_settled(batch, written, self.connector_of)
         for result in batch:
             if result.is_plain:
@@ -74,12 +79,19 @@ class Settler:
         return True
 
     async def settle_apart(self, batch: Sequence[Result]) -> bool:
-        """Something that a far end said cannot be written. The others must not wait for that, and of the one its end counts."""
+        """One of them cannot be written as it is. The others must not wait for that, and of the one its end counts."""
         if len(batch) > 1:
-            return all([await self.settle([result]) for result in batch])
+            for result in batch:
+                while not await self.settle([result]):
+                    await asyncio.sleep(AGAIN_S)
+            return True
         [result] = batch
+        ERRORS.labels("deliveries").inc()
+        if result.outcome.reason == UNWRITABLE:
+            logger.exception("The attempt of {} cannot be settled; its lease will run out", result.of.id)
+            return True
         logger.exception("What was said of the attempt of {} cannot be written", result.of.id)
-        plain = replace(result.outcome, reason="unwritable", detail="What the far end said cannot be kept.", response=b"")
+        plain = replace(result.outcome, reason=UNWRITABLE, detail="What the far end said cannot be kept.", response=b"")
         return await self.settle([replace(result, outcome=plain)])
 
     async def tell_good_news(self) -> None:
@@ -91,5 +103,14 @@ class Settler:
             try:
                 async with self.pool.acquire() as connection, connection.transaction():
                     await report(connection, good, datetime.now(UTC))
-            except POSTGRES_AWAY:
-                continue  # a lane that hears of fewer successes is wrong for half a minute at most
+            except POSTGRES_AWAY as error:
+                # A lane that hears of fewer successes is wrong for half a minute at most.
+                logger.warning("Lanes could not be told of {} successes: {}", sum(map(len, good.values())), type(error).__name__)
+            except Exception:  # a half-open breaker closes by this alone
+                logger.exception("Lanes could not be told what went well")
+                ERRORS.labels("deliveries").inc()
+
+
+def not_now(batch: Sequence[Result], error: Exception) -> bool:
+    logger.warning("{} attempts could not be settled ({}); trying again", len(batch), type(error).__name__)
+    return False
