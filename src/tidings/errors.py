@@ -13,6 +13,7 @@ TidingsError
 │   ├── Invalid               422, names the field
 │   └── TooMany               429, says which limit and when to come back
 ├── Unavailable               ours, passing: 503 with Retry-After, nothing accepted
+├── CannotOpen                503, a sealed credential's key is missing (`platform/secrets.py`)
 └── Misconfigured             a setting that stops the start; never reaches a caller
 """
 

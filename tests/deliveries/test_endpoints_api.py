@@ -257,3 +257,14 @@ async def test_another_projects_endpoint_is_not_found(api: Deliveries, database:
     )
     for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/secret"), ("POST", "/disable"), ("POST", "/secret/rotate")):
         assert (await api(method, f"/v1/endpoints/ep_other{api.tenant.id}{path}")).status_code == 404
+
+
+async def test_with_a_missing_encryption_key_it_says_so_and_fails_nothing_else(api: Deliveries) -> None:
+    made = await api.endpoint()
+    kept = await api.database.system.fetchval("SELECT secrets FROM destinations WHERE key = $1", made["id"])
+    damaged = kept[:-1] + bytes([kept[-1] ^ 1])
+    await api.database.system.execute("UPDATE destinations SET secrets = $2 WHERE key = $1", made["id"], damaged)
+    answer = await api("GET", f"/v1/endpoints/{made['id']}/secret")
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:tidings:problem:sealed")
+    assert made["secret"] not in answer.text
+    assert (await api("GET", f"/v1/endpoints/{made['id']}")).status_code == 200

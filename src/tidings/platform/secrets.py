@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from tidings.errors import Misconfigured
+from tidings.errors import Misconfigured, TidingsError
 from tidings.settings import Settings
 
 FILE = "secret_key"
@@ -23,8 +23,13 @@ NONCE_BYTES = 12
 _deployment: list[bytes] = []
 
 
-class CannotOpen(Exception):
-    """Sealed under another secret, or damaged."""
+class CannotOpen(TidingsError):
+    """Sealed under another secret, or damaged. Passing, once the operators have put the key back."""
+
+    status, code, title = 503, "sealed", "A credential cannot be opened with the keys of this deployment"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
 
 
 def load_secret(settings: Settings) -> None:
