@@ -1,5 +1,6 @@
 """The ledger's own rules, statement by statement on a real PostgreSQL. A clock is an argument."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from tidings.deliveries.ledger.outcome import Next, Outcome, next_of
 from tidings.deliveries.ledger.plan import plan_next
 from tidings.deliveries.ledger.settle import Result, settle
 from tidings.deliveries.ledger.wanted import Wishes
+from tidings.deliveries.sending.settler import Settler
 
 SECOND = timedelta(seconds=1)
 
@@ -305,6 +307,25 @@ async def test_a_halted_connector_leases_nothing_and_what_was_queued_is_not_clai
     finally:
         await api.database.system.execute("DELETE FROM halts")
     assert len(await ledger.dispatch()) == 2
+
+
+async def test_what_cannot_be_written_holds_up_no_other_and_is_settled_without_it(api: Deliveries, ledger: Ledger) -> None:
+    await api.endpoint()
+    await ledger.happen()
+    await ledger.happen()
+    await ledger.plan()
+    now = datetime.now(UTC)
+    odd, good = await ledger.claim(await ledger.dispatch())
+    settler = Settler(api.database.system, lambda _: None)
+    # No column holds such a status.
+    settler.put(Result(odd, Outcome(kind="delivered", reason="http", status=10**6), Next("delivered"), now))
+    settler.put(Result(good, Outcome(kind="delivered", reason="http_200", status=200), Next("delivered"), now))
+    settler.start()
+    await asyncio.wait_for(settler.stop(), 10)
+    assert {str(row["id"]): (row["state"], row["reason"]) for row in await ledger.rows()} == {
+        odd.id: ("delivered", "unwritable"),
+        good.id: ("delivered", "http_200"),
+    }
 
 
 class Crash(Exception):

@@ -91,7 +91,7 @@ class Settler:
             logger.exception("The attempt of {} cannot be settled; its lease will run out", result.of.id)
             return True
         logger.exception("What was said of the attempt of {} cannot be written", result.of.id)
-        plain = replace(result.outcome, reason=UNWRITABLE, detail="What the far end said cannot be kept.", response=b"")
+        plain = Outcome(kind=result.outcome.kind, reason=UNWRITABLE, detail="What the far end said cannot be kept.")
         return await self.settle([replace(result, outcome=plain)])
 
     async def tell_good_news(self) -> None:
