@@ -1,55 +1,55 @@
-"""One request under way: how far it is, and since when. The connector finds it by a context variable: aiohttp hands nothing through."""
+"""One request under way: how far it is, and since when."""
 
 import time
-from contextvars import ContextVar
 
 from tidings.outbound.errors import Phase
-from tidings.outbound.head import Head, WatchedHandler
 from tidings.outbound.latency import Latency
 
 
 class Attempt:
-    """timeout_s, connect_s: as in `Outbound.request`.   left_s: of timeout_s, when it began.
+    """timeout_s, connect_s: as in `Outbound.request`.
 
     reused: whether the connection was there before.   ready_at: when it was this request's, on the clock of time.perf_counter.
-    status: of the answer, once its head has come.
+    first_byte_at: of the answer, by the same clock.   status: of the answer, once its head has come.
     """
+
+    __slots__ = (
+        *("timeout_s", "connect_s", "started_at", "phase", "reused", "dns_ms", "connect_ms", "tls_ms"),
+        *("ready_at", "first_byte_at", "status"),
+    )
 
     def __init__(self, timeout_s: float, connect_s: float) -> None:
         self.timeout_s = timeout_s
         self.connect_s = connect_s
         self.started_at = time.perf_counter()
-        self.left_s = timeout_s
-        self.begin()
-
-    def begin_again(self) -> None:
-        # Zero would mean for ever.
-        self.left_s = max(self.timeout_s - (time.perf_counter() - self.started_at), 0.001)
         self.begin()
 
     def begin(self) -> None:
+        """Also for a second try."""
         self.phase: Phase = "queue"
         self.reused = True
         self.dns_ms: float | None = None
         self.connect_ms: float | None = None
         self.tls_ms: float | None = None
         self.ready_at: float | None = None
-        self.head = Head()
+        self.first_byte_at: float | None = None
         self.status: int | None = None
 
-    def take(self, handler: WatchedHandler) -> None:
-        """The connection is this request's now."""
-        handler.head = self.head
+    def left_s(self) -> float:
+        return max(self.timeout_s - (time.perf_counter() - self.started_at), 0.0)
+
+    def take(self) -> None:
+        """A connection is this request's now."""
         self.ready_at = time.perf_counter()
         self.phase = "answer"
 
     @property
     def is_unheard(self) -> bool:
         """Whether no byte of an answer came."""
-        return self.head.first_byte_at is None
+        return self.first_byte_at is None
 
     def latency(self) -> Latency:
-        first_byte_at, ready_at = self.head.first_byte_at, self.ready_at
+        first_byte_at, ready_at = self.first_byte_at, self.ready_at
         return Latency(
             dns_ms=self.dns_ms,
             connect_ms=self.connect_ms,
@@ -65,6 +65,3 @@ def since(moment: float) -> float:
 
 def in_ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
-
-
-CURRENT: ContextVar[Attempt] = ContextVar("outbound_attempt")

@@ -5,43 +5,35 @@ is an answer like others. No proxy, no cookies, no netrc. Certificates are alway
 SSL_CERT_FILE.
 """
 
-import math
+import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 
 import msgspec
-from aiohttp import (
-    ClientConnectionError,
-    ClientError,
-    ClientPayloadError,
-    ClientResponse,
-    ClientResponseError,
-    ClientSession,
-    ClientTimeout,
-    DummyCookieJar,
-)
 from yarl import URL
 
-from tidings.outbound.attempt import CURRENT, Attempt
-from tidings.outbound.connector import CheckingConnector
-from tidings.outbound.errors import BrokenAnswer, HeadTooLarge, OutboundFailed, TimedOut
+from tidings.outbound.attempt import Attempt
+from tidings.outbound.connector import Connector
+from tidings.outbound.errors import BrokenAnswer, OutboundFailed, TimedOut
 from tidings.outbound.headers import check_headers
 from tidings.outbound.latency import Latency
 from tidings.outbound.names import Names
 from tidings.outbound.networks import policy_of
+from tidings.outbound.pool import Place, Pool
 from tidings.outbound.urls import parse
+from tidings.outbound.wire import Received, Wire
 from tidings.settings import Settings
 
 CONNECTIONS = 1000
 # A slow destination holds its connections for as long as its requests may take; it must leave some to the others.
 CONNECTIONS_PER_HOST = 100
-READ_AHEAD_BYTES = 16 * 1024
-# What aiohttp says of a line or a number of headers beyond its own bounds.
-TOO_LARGE = ("Got more than", "Too many headers")
 # RFC 9110 §9.2.2.
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+# What a request says unless its caller says otherwise.
+USUAL = {"user-agent": "Tidings", "accept": "*/*", "accept-encoding": "identity"}
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,8 +50,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outbound:
-    def __init__(self, session: ClientSession, connector: CheckingConnector) -> None:
-        self.session = session
+    def __init__(self, connector: Connector, pool: Pool) -> None:
+        self.connector = connector
+        self.pool = pool
         self.policy = connector.policy
 
     async def request(
@@ -82,90 +75,92 @@ class Outbound:
         """
         destination = parse(url)
         check_headers(headers or {})
+        request = request_of(method, url, headers or {}, body)
         if repeatable is None:
             repeatable = method in IDEMPOTENT
         attempt = Attempt(timeout_s, connect_s)
-        token = CURRENT.set(attempt)
         try:
+            received = await self.exchange(attempt, method, destination, request, keep_bytes, repeatable)
+        except (OutboundFailed, TimeoutError) as error:
+            raise as_failure(error, destination, attempt) from None
+        return Answer(
+            status=received.status,
+            headers=joined(received.headers),
+            body=received.body,
+            truncated=received.truncated,
+            reused=attempt.reused,
+            latency=attempt.latency(),
+        )
+
+    async def exchange(self, attempt: Attempt, method: str, url: URL, request: bytes, keep_bytes: int, repeatable: bool) -> Received:
+        place = place_of(url)
+        if not self.pool.enter_at_once(place):
+            async with asyncio.timeout(attempt.left_s()):
+                await self.pool.enter(place)
+        try:
+            wire = await self.wire_to(place, url, attempt)
             try:
-                return await self.exchange(attempt, method, destination, headers, body, keep_bytes)
-            except (ClientConnectionError, ConnectionError):
+                return await self.send(wire, place, attempt, method, request, keep_bytes)
+            except BrokenAnswer:
                 if not (repeatable and attempt.reused and attempt.is_unheard):
                     raise
-            attempt.begin_again()
-            return await self.exchange(attempt, method, destination, headers, body, keep_bytes)
-        except (OutboundFailed, TimeoutError, ClientError, ConnectionError) as error:
-            # Without the cause: aiohttp's own texts show URLs with their query.
-            raise as_failure(error, destination, attempt) from None
+            attempt.begin()
+            return await self.send(await self.connect(url, attempt), place, attempt, method, request, keep_bytes)
         finally:
-            CURRENT.reset(token)
+            self.pool.leave(place)
 
-    async def exchange(
-        self, attempt: Attempt, method: str, url: URL, headers: Mapping[str, str] | None, body: bytes | None, keep_bytes: int
-    ) -> Answer:
-        left = within(attempt.left_s)
-        response = await self.session.request(method, url, headers=headers, data=body, allow_redirects=False, timeout=left)
-        try:
-            attempt.status = response.status
-            attempt.phase = "body"
-            kept, truncated = await read_beginning(response, keep_bytes)
-            return Answer(
-                status=response.status,
-                headers=joined(response.raw_headers),
-                body=kept,
-                truncated=truncated,
-                reused=attempt.reused,
-                latency=attempt.latency(),
-            )
-        finally:
-            # Closes the connection when the answer was not read to its end.
-            response.release()
+    async def wire_to(self, place: Place, url: URL, attempt: Attempt) -> Wire:
+        return self.pool.take(place) or await self.connect(url, attempt)
+
+    async def connect(self, url: URL, attempt: Attempt) -> Wire:
+        async with asyncio.timeout(attempt.left_s()):
+            return await self.connector.connect(url, attempt)
+
+    async def send(self, wire: Wire, place: Place, attempt: Attempt, method: str, request: bytes, keep_bytes: int) -> Received:
+        attempt.take()
+        received = await wire.exchange(request, attempt, keep_bytes, has_body=method != "HEAD")
+        self.pool.keep(place, wire)
+        return received
 
 
 @asynccontextmanager
 async def open_outbound(settings: Settings, names: Names | None = None) -> AsyncIterator[Outbound]:
     """One for a process. names: who resolves them."""
     names = names or Names()
-    # Made here and not taken from aiohttp, which reads SSL_CERT_FILE when it is imported.
     tls = ssl.create_default_context()
     tls.set_alpn_protocols(["http/1.1"])
-    connector = CheckingConnector(policy_of(settings), names, tls, limit=CONNECTIONS, limit_per_host=CONNECTIONS_PER_HOST)
-    session = ClientSession(
-        connector=connector,
-        cookie_jar=DummyCookieJar(),
-        trust_env=False,
-        auto_decompress=False,
-        read_bufsize=READ_AHEAD_BYTES,
-        headers={"User-Agent": "Tidings", "Accept-Encoding": "identity"},
-        skip_auto_headers=("Content-Type",),
-    )
-    # aiohttp sends GET and the like again on connections that were new, too. A private name, held by a test.
-    session._retry_connection = False
+    pool = Pool(CONNECTIONS, CONNECTIONS_PER_HOST)
     try:
-        async with session:
-            yield Outbound(session, connector)
+        yield Outbound(Connector(policy_of(settings), names, tls), pool)
     finally:
+        pool.close()
         names.close()
 
 
-@lru_cache(maxsize=64)
-def within(seconds: float) -> ClientTimeout:
-    """By aiohttp's own timer, since asyncio.timeout took 26 of a request's 250 µs. To the millisecond; it would round up to seconds."""
-    return ClientTimeout(total=seconds, ceil_threshold=math.inf)
+def place_of(url: URL) -> Place:
+    assert url.raw_host is not None
+    assert url.port is not None
+    return url.scheme, url.raw_host, url.port
 
 
-async def read_beginning(response: ClientResponse, keep_bytes: int) -> tuple[bytes, bool]:
-    """At most so many bytes, and whether there are more; the connection of an answer that has more is closed when it is released."""
-    kept = b""
-    content = response.content
-    while len(kept) <= keep_bytes:
-        if content.at_eof():
-            return kept, False
-        kept += await content.readany()
-    return kept[:keep_bytes], True
+def request_of(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
+    """As it goes over the connection (RFC 9112 §3). The headers were checked."""
+    given = {name.lower() for name in headers}
+    lines = [beginning(method, url)]
+    lines += [f"{name}: {value}\r\n" for name, value in USUAL.items() if name not in given]
+    lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
+    if body is not None or method not in WITHOUT_BODY:
+        lines.append(f"content-length: {len(body or b'')}\r\n")
+    return "".join(lines).encode() + b"\r\n" + (body or b"")
 
 
-def joined(raw: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
+@lru_cache(maxsize=4096)
+def beginning(method: str, url: str) -> str:
+    parsed = parse(url)
+    return f"{method} {parsed.raw_path_qs} HTTP/1.1\r\nhost: {parsed.host_port_subcomponent}\r\n"
+
+
+def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """As Latin-1, which every byte is part of: what is stored must be text (RFC 9110 §5.5)."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in raw:
@@ -174,22 +169,9 @@ def joined(raw: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
     return headers
 
 
-def as_failure(error: Exception, url: URL, attempt: Attempt) -> OutboundFailed:
-    failure = error if isinstance(error, OutboundFailed) else translated(error, url.raw_host or "", attempt)
+def as_failure(error: OutboundFailed | TimeoutError, url: URL, attempt: Attempt) -> OutboundFailed:
+    failure = error if isinstance(error, OutboundFailed) else TimedOut(url.raw_host or "", attempt.timeout_s, attempt.phase)
     failure.latency = attempt.latency()
     failure.status_seen = attempt.status
     failure.may_have_arrived = attempt.ready_at is not None
     return failure
-
-
-def translated(error: Exception, host: str, attempt: Attempt) -> OutboundFailed:
-    match error:
-        case TimeoutError():
-            return TimedOut(host, attempt.timeout_s, attempt.phase)
-        case ClientResponseError() if error.message.startswith(TOO_LARGE):
-            return HeadTooLarge(f"{host} answered with headers that are too large.")
-        case ClientResponseError():
-            return BrokenAnswer(f"{host} answered with what is no HTTP.")
-        case ClientPayloadError():
-            return BrokenAnswer(f"{host} broke off its answer.")
-    return BrokenAnswer(f"{host} ended the connection without an answer.")

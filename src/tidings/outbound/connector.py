@@ -1,62 +1,42 @@
-"""The only way out: a name is resolved once, every address of the answer is checked, and the connection is made to those and no others.
-
-aiohttp's own connector would resolve and connect by itself, and skips the resolver for addresses; this one takes only its pool. It rests on
-two private names (`_create_connection`, `_factory`): tests/outbound holds them, the lock files the version.
-"""
+"""The only way out: a name is resolved once, every address of the answer is checked, and the connection is made to those and no others."""
 
 import asyncio
 import os
 import socket
 import ssl
 import time
-from functools import partial
-from typing import Any, cast
 
 from aiohappyeyeballs import AddrInfoType, start_connection
-from aiohttp import BaseConnector, ClientRequest, ClientTimeout
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
 from yarl import URL
 
-from tidings.outbound.attempt import CURRENT, Attempt, since
+from tidings.outbound.attempt import Attempt, since
 from tidings.outbound.errors import NotConnected, NotResolved, TimedOut, TlsFailed
-from tidings.outbound.head import WatchedHandler
 from tidings.outbound.names import Names
 from tidings.outbound.networks import Address, Policy, check_address, literal
+from tidings.outbound.wire import Wire
 
-# Servers close what is idle after 5 s (Node, uvicorn) or more. A request sent into a connection that is just being closed is lost.
-KEEP_ALIVE_S = 4.0
 # RFC 8305 §5.
 NEXT_ADDRESS_AFTER_S = 0.25
 # Of an answer with a thousand addresses, all would be tried: a way to have us knock at a thousand doors.
 ADDRESSES_TRIED = 8
 
 
-class CheckingConnector(BaseConnector):
-    """limit, limit_per_host: connections at the same time."""
-
-    def __init__(self, policy: Policy, names: Names, tls: ssl.SSLContext, *, limit: int, limit_per_host: int) -> None:
-        super().__init__(limit=limit, limit_per_host=limit_per_host, keepalive_timeout=KEEP_ALIVE_S)
+class Connector:
+    def __init__(self, policy: Policy, names: Names, tls: ssl.SSLContext) -> None:
         self.policy = policy
         self.names = names
         self.tls = tls
-        self._factory = cast("partial[ResponseHandler]", partial(WatchedHandler, loop=self._loop))
 
-    async def connect(self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout) -> Connection:
-        connection = await super().connect(req, traces, timeout)
-        CURRENT.get().take(cast(WatchedHandler, connection.protocol))
-        return connection
-
-    async def _create_connection(self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout) -> ResponseHandler:
-        attempt = CURRENT.get()
+    async def connect(self, url: URL, attempt: Attempt) -> Wire:
+        """Raises OutboundFailed."""
         attempt.reused = False
         try:
             async with asyncio.timeout(attempt.connect_s):
-                return await self.open(req.url, attempt)
+                return await self.open(url, attempt)
         except TimeoutError:
-            raise TimedOut(req.url.raw_host or "", attempt.connect_s, attempt.phase) from None
+            raise TimedOut(url.raw_host or "", attempt.connect_s, attempt.phase) from None
 
-    async def open(self, url: URL, attempt: Attempt) -> ResponseHandler:
+    async def open(self, url: URL, attempt: Attempt) -> Wire:
         host, port = url.raw_host, url.port
         assert host is not None
         assert port is not None
@@ -82,15 +62,15 @@ class CheckingConnector(BaseConnector):
             raise NotResolved(f"{host} has no address.")
         return addresses
 
-    async def speak(self, host: str, connected: socket.socket, is_tls: bool, attempt: Attempt) -> ResponseHandler:
+    async def speak(self, host: str, connected: socket.socket, is_tls: bool, attempt: Attempt) -> Wire:
         """Raises TlsFailed."""
         if is_tls:
             attempt.phase = "tls"
         started = time.perf_counter()
         try:
             # Without a context for https nothing would be encrypted, so the name and the context go together.
-            _, handler = await self._loop.create_connection(
-                self._factory, sock=connected, ssl=self.tls if is_tls else None, server_hostname=host if is_tls else None
+            _, wire = await asyncio.get_running_loop().create_connection(
+                lambda: Wire(host), sock=connected, ssl=self.tls if is_tls else None, server_hostname=host if is_tls else None
             )
         except BaseException as error:
             connected.close()
@@ -100,7 +80,7 @@ class CheckingConnector(BaseConnector):
         finally:
             if is_tls:
                 attempt.tls_ms = since(started)
-        return handler
+        return wire
 
 
 async def reach(host: str, infos: list[AddrInfoType], attempt: Attempt) -> socket.socket:

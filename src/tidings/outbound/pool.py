@@ -1,0 +1,118 @@
+"""Connections that are kept for the next request to the same place, and how many there may be."""
+
+import asyncio
+import time
+from collections import Counter, deque
+
+from tidings.outbound.wire import Wire
+
+# Servers close what is idle after 5 s (Node, uvicorn) or more. A request sent into a connection that is just being closed is lost.
+KEEP_ALIVE_S = 4.0
+SWEEP_S = 1.0
+
+# Scheme, host and port: https never takes a connection of http.
+Place = tuple[str, str, int]
+
+
+class Pool:
+    """limit, limit_per_place: requests with a connection, or about to have one, at the same time."""
+
+    def __init__(self, limit: int, limit_per_place: int) -> None:
+        self.limit = limit
+        self.limit_per_place = limit_per_place
+        self.total = 0
+        self.busy: Counter[Place] = Counter()
+        self.waiting: dict[Place, deque[asyncio.Future[None]]] = {}
+        self.idle: dict[Place, list[Wire]] = {}
+        self.sweeper: asyncio.TimerHandle | None = None
+
+    # Who may
+
+    def has_room(self, place: Place) -> bool:
+        return self.total < self.limit and self.busy[place] < self.limit_per_place
+
+    def enter_at_once(self, place: Place) -> bool:
+        """Whether there was room. Nobody overtakes those who wait for the same place."""
+        if place in self.waiting or not self.has_room(place):
+            return False
+        self.count(place, 1)
+        return True
+
+    async def enter(self, place: Place) -> None:
+        if self.enter_at_once(place):
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiting.setdefault(place, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave(place)
+            else:
+                self.forget(place, turn)
+            raise
+
+    def leave(self, place: Place) -> None:
+        self.count(place, -1)
+        for other in (place, *self.waiting):
+            if other in self.waiting and self.has_room(other):
+                self.count(other, 1)
+                turn = self.waiting[other][0]
+                # Others first the next time.
+                self.waiting[other] = self.waiting.pop(other)
+                self.forget(other, turn)
+                turn.set_result(None)
+                return
+
+    def count(self, place: Place, by: int) -> None:
+        self.total += by
+        self.busy[place] += by
+        if not self.busy[place]:
+            del self.busy[place]
+
+    def forget(self, place: Place, turn: asyncio.Future[None]) -> None:
+        turns = self.waiting[place]
+        turns.remove(turn)
+        if not turns:
+            del self.waiting[place]
+
+    # What is kept
+
+    def take(self, place: Place) -> Wire | None:
+        """The one that was used last, of those that still stand."""
+        wires = self.idle.get(place, [])
+        oldest = time.monotonic() - KEEP_ALIVE_S
+        while wires:
+            wire = wires.pop()
+            if wire.is_usable and wire.idle_since > oldest:
+                return wire
+            wire.abort()
+        return None
+
+    def keep(self, place: Place, wire: Wire) -> None:
+        if not wire.is_usable:
+            return
+        wire.idle_since = time.monotonic()
+        self.idle.setdefault(place, []).append(wire)
+        if self.sweeper is None:
+            self.sweeper = asyncio.get_running_loop().call_later(SWEEP_S, self.sweep)
+
+    def sweep(self) -> None:
+        """Close what has been idle too long."""
+        oldest = time.monotonic() - KEEP_ALIVE_S
+        for place, wires in list(self.idle.items()):
+            for wire in wires:
+                if wire.idle_since <= oldest:
+                    wire.abort()
+            self.idle[place] = [wire for wire in wires if wire.is_usable]
+            if not self.idle[place]:
+                del self.idle[place]
+        self.sweeper = asyncio.get_running_loop().call_later(SWEEP_S, self.sweep) if self.idle else None
+
+    def close(self) -> None:
+        if self.sweeper is not None:
+            self.sweeper.cancel()
+        for wires in self.idle.values():
+            for wire in wires:
+                wire.abort()
+        self.idle.clear()
