@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 # Each has servers of its own. The suite waits for processes half of the time.
 TEST_WORKERS ?= 2
+# How pytest ends when PYTEST_ARGS leave nothing of one of the two halves.
+NONE_CHOSEN := 5
 BENCH_ARGS ?=
 
 CLIENT := src/client
@@ -81,7 +83,8 @@ run: $(VENV)/.runs $(BROWSER)
 test: setup $(BROWSER) $(EXAMPLES_BUILT)
 	@$(NPM) test --silent
 	@.ci/system-packages
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not alone" $(PYTEST_ARGS) || [ $$? -eq $(NONE_CHOSEN) ]
+	@$(BIN)/python -m pytest -m alone $(PYTEST_ARGS) || [ $$? -eq $(NONE_CHOSEN) ]
 
 check: setup $(BROWSER)
 	@$(NPM) run --silent check

@@ -89,6 +89,10 @@ class Running:
         return next(part for part in self.parts if part.name == "projections")
 
     @property
+    def planner(self) -> Part:
+        return next(part for part in self.parts if part.name == "planner")
+
+    @property
     def headers(self) -> dict[str, str]:
         """Of a publisher."""
         return {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}

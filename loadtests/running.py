@@ -23,6 +23,7 @@ MEASURES = (
     "batch",
     "topic",
     "sequencer",
+    "deliveries",
     "overload",
     "reconnect",
     "many",

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from playwright.async_api import Locator, Page, expect
 
-SOON_MS = 15_000
+# On a busy machine one that waits between two tries has been seen to take 15 s.
+SOON_MS = 45_000
 
 
 @dataclass

@@ -277,7 +277,7 @@ async def test_garbage_ends_a_stream_whose_socket_stayed(ground: Ground, stack: 
 
 
 async def test_a_client_that_does_not_read_is_cut_off_and_disturbs_nobody(ground: Ground, stack: AsyncExitStack, way: Any) -> None:
-    house = await ground.open(stack, way, connection_buffer_bytes=65536)
+    house = await ground.open(stack, way, connection_buffer_bytes=1_000_000)
     owner = await house.inner("slow")
     reader = await house.listen("reader")
     async with raw(house.url) as slow:

@@ -4,6 +4,7 @@ import base64
 import hmac
 import secrets
 from collections.abc import Iterable
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -34,10 +35,17 @@ def signature_header(keys: Iterable[str], identity: str, timestamp_s: int, body:
 
 def signature(key: str, content: bytes) -> str:
     if key.startswith(PRIVATE_PREFIX):
-        return "v1a," + base64.b64encode(Ed25519PrivateKey.from_private_bytes(raw(key)).sign(content)).decode()
+        return "v1a," + base64.b64encode(private_key(key).sign(content)).decode()
     return "v1," + base64.b64encode(hmac.digest(raw(key), content, "sha256")).decode()
 
 
+# An endpoint is sent to again and again.
+@lru_cache(maxsize=1000)
+def private_key(key: str) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(raw(key))
+
+
+@lru_cache(maxsize=1000)
 def raw(key: str) -> bytes:
     """Raises ValueError (of which binascii.Error is one) for what is no base64."""
     return base64.b64decode(key.partition("_")[2], validate=True)
