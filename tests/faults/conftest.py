@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import AsyncIterator
-
 from pathlib import Path
 
 import pytest
