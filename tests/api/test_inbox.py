@@ -4,7 +4,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from running import Project
+from running import Project, until
 
 
 class Inbox:
@@ -72,3 +72,24 @@ async def test_another_subscribers_items_cannot_be_marked(project: Project, alic
     await alice("POST", "/read", {"up_to": foreign}, expect=404)
     bob = Inbox(project, await project.token("bob"))
     assert (await bob("GET", "/counts"))["unread"] == 1
+
+
+async def test_a_click_is_told_of_once_and_changes_nothing_of_the_inbox(project: Project, alice: Inbox) -> None:
+    first, second = [await project.publish(title, ["alice"]) for title in ("first", "second")]
+    foreign = await project.publish("for bob", ["bob"])
+    await alice("POST", "/archive", {"ids": [second]})
+    before = await alice("GET", "")
+    assert await alice("POST", "/clicked", {"ids": [first]}) == {"changed": 1, "counts": {"total": 1, "unseen": 1, "unread": 1}}
+    assert (await alice("POST", "/clicked", {"ids": [first, second, foreign]}))["changed"] == 1
+    assert (await alice("POST", "/clicked", {"ids": [first, second]}))["changed"] == 0
+    assert (await alice("GET", ""))["items"] == before["items"]
+    await alice("POST", "/clicked", {"up_to": first}, expect=422)
+
+    async def told() -> list[Any]:
+        events = (await project.call("GET", "/v1/events?after=0"))["events"]
+        clicks = [event for event in events if event["type"] == "inbox.clicked"]
+        return clicks if len(clicks) == 2 else []
+
+    events = await until(told, 10, "both clicks are in the log")
+    assert [event["data"]["ids"] for event in events] == [[first], [second]]
+    assert {event["data"]["subscriber"] for event in events} == {"alice"}

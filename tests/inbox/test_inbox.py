@@ -1,13 +1,22 @@
 """What a visitor sees of their inbox, on one device and on another."""
 
+from functools import partial
+
 from inbox.conftest import NewPage
 from inbox.inbox_page import SOON_MS, InboxPage
 from playwright.async_api import expect
-from running import Project
+from running import Project, until
 
 
 async def publish(project: Project, *titles: str, to: str = "alice", **more: object) -> list[str]:
     return [await project.publish(title, [to], **more) for title in titles]
+
+
+async def are_clicked(project: Project, titles: list[str]) -> bool:
+    """Whether the log tells of clicks on these, and on no others."""
+    events = (await project.call("GET", "/v1/events?after=0"))["events"]
+    known = {event["data"]["id"]: event["data"]["title"] for event in events if event["type"] == "notification.created"}
+    return [known[one] for event in events if event["type"] == "inbox.clicked" for one in event["data"]["ids"]] == titles
 
 
 async def test_the_bell_counts_what_is_unread_and_the_panel_lists_it_newest_first(new_page: NewPage, project: Project) -> None:
@@ -34,6 +43,7 @@ async def test_a_click_opens_and_reads_and_the_other_device_follows(new_page: Ne
     laptop, phone = await new_page(), await new_page()
     await laptop.open()
     await laptop.row("Read me").locator("[part~=title]").click()
+    await until(partial(are_clicked, project, ["Read me"]), 20)
     await laptop.has_badge("1")
     await phone.has_badge("1")
     assert [detail["item"]["title"] for detail in await laptop.told("tidings-open")] == ["Read me"]
@@ -143,6 +153,7 @@ async def test_actions_of_a_notification_are_buttons_and_tell_the_page(new_page:
     await page.open()
     await page.row("Approve this").get_by_text("Approve", exact=True).click()
     assert [detail["action"]["id"] for detail in await page.told("tidings-action")] == ["yes"]
+    await until(partial(are_clicked, project, ["Approve this"]), 20)
     assert await page.element.locator("a[href^='javascript']").count() == 0
 
 

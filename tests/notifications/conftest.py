@@ -106,7 +106,7 @@ def mark_items(database: Database, waker: Waker) -> MarkItems:
 
 @pytest.fixture(scope="package")
 def inbox_rows(database: Database) -> Callable[[SubscriberSession], Awaitable[list[tuple[Any, ...]]]]:
-    """What a subscriber's inbox says, item by item: id, seen, read, archived, with their times."""
+    """What a subscriber's inbox says, item by item: id, seen, read, archived, clicked, with their times."""
 
     async def inbox_rows(session: SubscriberSession) -> list[tuple[Any, ...]]:
         async with tenant_connection(database, session.tenant.id) as connection:
@@ -119,6 +119,6 @@ EFFECTIVE = """
 SELECT i.id::text,
     coalesce(i.seen_at, CASE WHEN NOT i.apart AND i.id <= s.seen_up_to THEN s.seen_up_to_at END),
     coalesce(i.read_at, CASE WHEN NOT i.apart AND i.id <= s.read_up_to THEN s.read_up_to_at END),
-    i.archived_at
+    i.archived_at, i.clicked_at
 FROM inbox i LEFT JOIN inbox_states s ON s.subscriber = i.subscriber WHERE i.subscriber = $1 ORDER BY i.id
 """

@@ -1,4 +1,4 @@
-"""Seen, read, unread, archived: whatever is done in whatever order, counts and lists agree, and a rebuild gives equal rows."""
+"""Seen, read, unread, archived, clicked: whatever is done in whatever order, counts and lists agree, and a rebuild gives equal rows."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -38,7 +38,7 @@ class Item(msgspec.Struct):
             self.seen = self.read = True
         elif action == "unread":
             self.seen, self.read = self.seen or self.read, False
-        else:
+        elif action != "clicked":
             self.archived = action == "archived"
 
 
@@ -48,7 +48,7 @@ STEPS = st.one_of(
     st.tuples(st.just("fold"), st.just(0)),
     st.tuples(st.just("rebuild"), st.just(0)),
     st.tuples(st.just("retract"), st.integers(0, 30)),
-    st.tuples(ACTIONS, st.integers(0, 30)),
+    st.tuples(ACTIONS | st.just("clicked"), st.integers(0, 30)),
     st.tuples(ACTIONS.map(lambda action: action + " up to"), st.integers(0, 30)),
 )
 
@@ -110,7 +110,7 @@ async def test_rebuild_gives_equal_rows_after_races_of_read_against_unread(
     database: Database, project: Tenant, alice: SubscriberSession, publish: Any, mark_items: Any, inbox_rows: Rows
 ) -> None:
     ids = [await publish([alice.external_id], f"item {n}") for n in range(12)]
-    races = [mark_items(alice, action, ids=[one]) for one in ids for action in ("read", "unread", "seen", "read", "archived")]
+    races = [mark_items(alice, action, ids=[one]) for one in ids for action in ("read", "unread", "seen", "clicked", "read", "archived")]
     races += [mark_items(alice, action, up_to=ids[n]) for n in (3, 7, 11) for action in ("read", "unread", "seen")]
     races += [publish([alice.external_id], "meanwhile") for _ in range(12)]
     await asyncio.gather(*races)

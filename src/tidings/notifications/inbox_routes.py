@@ -17,7 +17,7 @@ from tidings.events.wake import Waker
 from tidings.notifications.counts import count_one, fold
 from tidings.notifications.inbox import View, read_page
 from tidings.notifications.marks import Action, mark
-from tidings.notifications.structs import Counts, InboxPage, Mark, Marked
+from tidings.notifications.structs import Clicked, Counts, InboxPage, Mark, Marked
 from tidings.platform.postgres import Database, tenant_connection, tenant_transaction
 from tidings.platform.problems import responses
 
@@ -114,6 +114,14 @@ async def unarchive(
     return await mark_and_wake(database, waker, session, "unarchived", data)
 
 
+@post("/clicked", status_code=200, operation_id="MarkClicked", responses=responses(200, Marked, 400, 401, 413, 415, 422, 503))
+async def mark_clicked(
+    data: JSONBody[Clicked], session: NamedDependency[SubscriberSession], database: NamedDependency[Database], waker: NamedDependency[Waker]
+) -> Marked:
+    """Tell that items, or buttons of theirs, were clicked. Webhooks and analytics learn of each item once; the inbox stays as it is."""
+    return await mark_and_wake(database, waker, session, "clicked", Mark(ids=data.ids))
+
+
 async def mark_and_wake(database: Database, waker: Waker, session: SubscriberSession, action: Action, which: Mark) -> Marked:
     async with tenant_transaction(database, session.tenant.id) as connection:
         marked = await mark(connection, session, action, which, datetime.now(UTC))
@@ -123,7 +131,7 @@ async def mark_and_wake(database: Database, waker: Waker, session: SubscriberSes
 
 router = Router(
     path="/v1/inbox",
-    route_handlers=[read_inbox, count_inbox, mark_seen, mark_read, mark_unread, archive, unarchive],
+    route_handlers=[read_inbox, count_inbox, mark_seen, mark_read, mark_unread, archive, unarchive, mark_clicked],
     tags=["Inbox"],
     security=[{"subscriberToken": []}],
 )

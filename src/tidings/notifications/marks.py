@@ -1,4 +1,4 @@
-"""Seen, read, unread, archived: changes of state that a subscriber makes, each of them an event.
+"""Seen, read, unread, archived, clicked: changes of state that a subscriber makes, each of them an event.
 
 Two devices at once are put in order by the lock on the subscriber's state row. A mark of few items changes their rows, and its event
 names them; "all read" over thousands moves a watermark instead (100,000 rows would take half a second), and its event names the
@@ -32,7 +32,7 @@ from tidings.notifications.state import (
 from tidings.notifications.structs import Counts, Mark, Marked
 from tidings.platform.postgres import Connection
 
-Action = Literal["seen", "read", "unread", "archived", "unarchived"]
+Action = Literal["seen", "read", "unread", "archived", "unarchived", "clicked"]
 
 # More items than this move a watermark (seen, read) or are changed in several steps (unread, archived), an event each.
 STEP = 2000
@@ -45,6 +45,8 @@ CHANGES: dict[Action, tuple[str, str]] = {
     "unread": (f"NOT {UNREAD}", f"read_at = NULL, seen_at = coalesce({SEEN_AT}, $3), apart = true"),
     "archived": (HERE, f"archived_at = $3, seen_at = {SEEN_AT}, read_at = {READ_AT}, apart = true"),
     "unarchived": (f"NOT {HERE}", "archived_at = NULL"),
+    # Kept so that each item is told of once.
+    "clicked": ("i.clicked_at IS NULL", "clicked_at = $3"),
 }
 
 

@@ -118,6 +118,12 @@ class Counts(msgspec.Struct, frozen=True):
     unread: int = 0
 
 
+class Clicked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which items: they, or buttons of theirs, were clicked."""
+
+    ids: Annotated[list[str], Meta(min_length=1, max_length=1000)]
+
+
 class Mark(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Which items: `ids`, or all up to and including `up_to` in the order of the inbox. Exactly one of the two."""
 

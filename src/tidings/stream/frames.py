@@ -53,6 +53,9 @@ def frame_of(event: LogEvent, epoch: str) -> bytes:
         name, data = "notification", event.data
     elif event.type in WITHDRAWN:
         name, data = "notification.retracted", with_member(event.data, "reason", WITHDRAWN[event.type])
+    elif event.type == "inbox.clicked":
+        # No inbox shows it.
+        return b""
     elif event.type.startswith("inbox."):
         name, data = "notification.updated", with_member(event.data, "change", event.type.removeprefix("inbox."))
         counts = _counts.decode(event.data).counts

@@ -64,6 +64,18 @@ test("a mark shows at once and is sent", async () => {
   expect(server.items.get(idOf(1))?.read_at).not.toBe(null);
 });
 
+test("a click is told at once, beside a mark that hangs, and a refusal says nothing", async () => {
+  const { inbox, server } = await opened(item(1));
+  server.hold("/v1/inbox/read");
+  server.failing.set("/v1/inbox/clicked", () => new Refused(422, "No."));
+  inbox.markRead([idOf(1)]);
+  const before = inbox.getState();
+  inbox.markClicked([idOf(1)]);
+  await settled();
+  expect(server.requests.at(-1)).toBe(`POST /v1/inbox/clicked {"ids":["${idOf(1)}"]}`);
+  expect(inbox.getState()).toBe(before);
+});
+
 test("a mark that changes nothing is not sent", async () => {
   const { inbox, server } = await opened(item(1, READ));
   const before = server.requests.length;

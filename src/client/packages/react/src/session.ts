@@ -68,6 +68,7 @@ export function createSession(): Session {
       markAllRead: () => inbox?.markAllRead(),
       archive: (ids) => inbox?.archive(ids),
       unarchive: (ids) => inbox?.unarchive(ids),
+      markClicked: (ids) => inbox?.markClicked(ids),
       undo: () => inbox?.undo(),
       pauseUndo: (isPaused) => inbox?.pauseUndo(isPaused),
       settle: () => inbox?.settle(),

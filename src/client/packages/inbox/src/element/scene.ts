@@ -105,16 +105,21 @@ export function createScene(host: HTMLElement, root: ShadowRoot, inbox: Inbox, s
     attention?.arrived(newest);
   }
 
+  function clicked({ id }: Item): void {
+    inbox.markRead([id]);
+    inbox.markClicked([id]);
+  }
+
   /** event: the click. A link is followed by the browser, if nobody objects; without one it is for us to go there, or to the panel. */
   function open(item: Item, event?: Event): void {
-    inbox.markRead([item.id]);
+    clicked(item);
     const url = safeUrl(item.url, document.baseURI);
     if (!fire("tidings-open", { item })) event?.preventDefault();
     else if (!event) url === null ? dialog?.open() : location.assign(url);
   }
 
   function act(item: Item, action: Action, event: Event): void {
-    inbox.markRead([item.id]);
+    clicked(item);
     if (!fire("tidings-action", { item, action })) event.preventDefault();
   }
 

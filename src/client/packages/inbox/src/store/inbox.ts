@@ -3,6 +3,7 @@
 import type { Connection, State } from "@tidings/client";
 import { wallClock, type Clock } from "../clock";
 import { applyAll, type Fact } from "./apply";
+import { ask } from "./asking";
 import { emptyBook } from "./book";
 import { createIntake } from "./intake";
 import { leadsWithUnread, listed, seemsUnread, unfinished, type Selection } from "./lists";
@@ -25,6 +26,8 @@ export interface Inbox {
   markAllRead(): void;
   archive(ids: readonly string[]): void;
   unarchive(ids: readonly string[]): void;
+  /** Told to whoever measures: these, or buttons of theirs, were clicked. Nothing is shown of it. */
+  markClicked(ids: readonly string[]): void;
   undo(): void;
   /** The time to undo stands still, as while one points at the offer; then it begins anew. */
   pauseUndo(isPaused: boolean): void;
@@ -143,6 +146,10 @@ export function createInbox(connection: Connection, clock: Clock = wallClock): I
     },
     archive: (ids) => marks.archive(those(ids, isHere)),
     unarchive: (ids) => marks.mark("unarchived", those(ids, (item) => !isHere(item))),
+    markClicked(ids) {
+      // At once, beside the marks: the page may be about to go.
+      ask(connection, "/clicked", { method: "POST", body: JSON.stringify({ ids }), keepalive: true }).catch(() => undefined);
+    },
     undo: marks.undo,
     pauseUndo: marks.pauseUndo,
     settle: marks.settle,

@@ -54,8 +54,9 @@ export function createPush(worker: string, { connection, inbox, open, signal }: 
 
   /** This page was opened by a click on a notification: at its address, if it had one. */
   function wasClicked(shown: Shown): void {
-    if (shown.url) markRead(shown.id);
-    else void openShown(shown);
+    if (!shown.url) return void openShown(shown);
+    markRead(shown.id);
+    inbox.markClicked([shown.id]);
   }
 
   navigator.serviceWorker.addEventListener("message", hear, { signal });
