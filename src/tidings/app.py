@@ -28,6 +28,7 @@ from tidings.deliveries.destinations.members import members_check
 from tidings.deliveries.explain import routes as explain_routes
 from tidings.deliveries.ledger import routes as delivery_routes
 from tidings.deliveries.levels import routes as level_routes
+from tidings.deliveries.payment_links import routes as payment_link_routes
 from tidings.deliveries.suppressions import routes as suppression_routes
 from tidings.deliveries.trial import routes as trial_routes
 from tidings.demo.routes import router as demo_router
@@ -140,6 +141,7 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
         source_routes.router,
         inbound_routes.router,
         trial_routes.router,
+        payment_link_routes.router,
         explain_routes.router,
         level_routes.router,
         suppression_routes.router,

@@ -13,6 +13,7 @@ TidingsError
 │   ├── Invalid               422, names the field
 │   └── TooMany               429, says which limit and when to come back
 ├── Unavailable               ours, passing: 503 with Retry-After, nothing accepted
+├── BadAnswer                 502, another service answered what cannot be used
 ├── CannotOpen                503, a sealed credential's key is missing (`platform/secrets.py`)
 └── Misconfigured             a setting that stops the start; never reaches a caller
 """
@@ -102,6 +103,12 @@ class Unavailable(TidingsError):
     def __init__(self, detail: str, retry_after: int = 1, **extra: object) -> None:
         super().__init__(detail, **extra)
         self.retry_after = retry_after
+
+
+class BadAnswer(TidingsError):
+    """Another service that was asked for the caller did something, and answered what cannot be used."""
+
+    status, code, title = 502, "bad-answer", "Another service gave an answer that cannot be used"
 
 
 class Misconfigured(TidingsError):

@@ -70,7 +70,7 @@ async def test_every_json_body_has_an_example_and_every_creating_post_its_key(pr
         *("PublishNotification", "PublishBatch", "PutSubscribers", "CreateToken", "CreateTicket"),
         *("CreateKey", "RotateKey", "AddPublicKey"),
         *("CreateEndpoint", "EnableEndpoint", "RotateEndpointSecret", "ReplayDeliveries"),
-        *("CreateIntegration", "EnableIntegration"),
+        *("CreateIntegration", "EnableIntegration", "CreatePaymentLink"),
         *("CreateSource", "RotateSourceSecret"),
     }
 

@@ -1,6 +1,7 @@
-"""Stripe Billing, against a server that takes what its OpenAPI says, and holds identifiers and keys against repetition as Stripe does.
+"""Stripe Billing, against a server of ours that holds identifiers and keys against repetition as Stripe says that it does.
 
-What the server takes is what Stripe's own library sends: the last test has it send.
+It was written by hand after Stripe's descriptions, none of which is read here. That it takes what Stripe's own library sends, the last test
+shows, by having it send.
 """
 
 import asyncio
@@ -42,8 +43,8 @@ def error(status: int, message: str, type_of_error: str = "invalid_request_error
 
 @dataclass
 class Stripe:
-    """POST /v1/billing/meter_events and GET /v1/billing/meters/{id}/event_summaries, by https://github.com/stripe/openapi (spec3.json), and
-    https://docs.stripe.com/api/idempotent_requests.
+    """POST /v1/billing/meter_events and GET /v1/billing/meters/{id}/event_summaries, as far as the connector uses them: by hand, after
+    https://github.com/stripe/openapi and https://docs.stripe.com/api/idempotent_requests.
 
     events: by identifier.   keys: what a key was used for, and how it was answered.   fault: in place of an answer.   is_silent: it takes
     the event, and ends the connection.   asked: the key of each request.

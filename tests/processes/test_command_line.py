@@ -16,7 +16,8 @@ COMMANDS = [
     "vault", "vault status", "vault rewrap",
     "endpoints", "endpoints list", "endpoints create", "endpoints show", "endpoints disable", "endpoints enable", "endpoints rotate",
     "endpoints delete", "integrations", "integrations list", "integrations create", "integrations show", "integrations disable",
-    "integrations enable", "integrations delete", "connectors", "connectors list", "connectors halt", "connectors resume",
+    "integrations enable", "integrations delete", "integrations payment-link",
+    "connectors", "connectors list", "connectors halt", "connectors resume",
     "deliveries", "deliveries list", "deliveries show", "deliveries resend", "deliveries cancel", "deliveries replay",
 ]  # fmt: skip
 

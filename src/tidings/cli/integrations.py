@@ -171,3 +171,21 @@ def delete(integration: str, as_json: bool, url: str | None, key: str | None) ->
     """
     find_reach(url, key).request("DELETE", path_of(integration))
     click.echo(json.dumps({"id": integration, "deleted": True}) if as_json else f"Deleted {integration}.")
+
+
+@command.command("payment-link")
+@integration_argument
+@click.option("--price", required=True, metavar="PRICE", help="As Stripe calls it, price_….")
+@click.option("--quantity", type=click.IntRange(1, 999_999), default=1, show_default=True, help="How many of it.")
+@reaching
+def payment_link(integration: str, price: str, quantity: int, as_json: bool, url: str | None, key: str | None) -> None:
+    """Have Stripe make a payment link by INTEGRATION (int_…, of stripe_meter), for a notification's button. Its address is printed.
+
+    Asked again, within a day, it is the same link.
+
+    \b
+    Example:
+      tidings integrations payment-link int_7k2m9x4bq1v8z3dw --price price_1MoBy5LkdIwHu7ixZhnattbh
+    """
+    made = find_reach(url, key).request("POST", path_of(integration) + "/payment-links", {"price": price, "quantity": quantity})
+    click.echo(json.dumps(made) if as_json else made["url"])

@@ -13,6 +13,7 @@ from loguru import logger
 from msgspec import Meta
 
 from tidings.errors import (
+    BadAnswer,
     Conflict,
     Forbidden,
     Gone,
@@ -57,6 +58,7 @@ BY_STATUS: dict[int, type[TidingsError]] = {
         UnsupportedMediaType,
         Invalid,
         TooMany,
+        BadAnswer,
         Unavailable,
     )
 }

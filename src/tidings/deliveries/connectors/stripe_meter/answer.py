@@ -19,6 +19,7 @@ MOST_WORDS = 500
 class StripeError(msgspec.Struct):
     type: str = ""
     code: str | None = None
+    param: str | None = None
     message: str = ""
 
 

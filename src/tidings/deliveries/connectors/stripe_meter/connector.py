@@ -44,7 +44,10 @@ class StripeMeterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
 
 class StripeMeterCredentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """key: a restricted one (`rk_…`) that may write meter events, and read meters where one is named."""
+    """key: a restricted one (`rk_…`) that may write meter events, and read meters where one is named.
+
+    It must be allowed to write payment links too where these are asked for.
+    """
 
     key: Annotated[str, Meta(min_length=8, max_length=255, pattern=r"^[\x21-\x7e]+\Z")]
 
