@@ -1,11 +1,15 @@
 """What a far end repeats of a credential is not kept."""
 
+import base64
+import html
+import json
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from connectors.far_end import claimed, destination
+from vault.planted import forms_of
 
 from tidings.deliveries.connectors.connector import Destination
 from tidings.deliveries.connectors.redaction import redacted
@@ -32,6 +36,29 @@ def test_texts_of_credentials_are_cut_out(repeated: bytes, kept: bytes) -> None:
     secrets = {"token": "hunter2-hunter2", "key": "with a space/", "urls": [HOOK, "tgram://Qm4Nb5Vc6Xz7L/1"], "short": "17", "port": 17}
     outcome = redacted(Outcome(kind="retry", reason="http_500", detail=repeated.decode(), response=repeated), secrets)
     assert (outcome.response, outcome.detail, outcome.reason) == (kept, kept.decode(), "http_500")
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab"])
+def test_they_are_found_in_base64_wherever_they_begin(before: str) -> None:
+    # As Basic does, and SMTP.
+    encoded = base64.b64encode(f"{before}:hunter2-hunter2:and more".encode())
+    outcome = redacted(Outcome(kind="retry", reason="http_401", response=b"Basic " + encoded), {"password": "hunter2-hunter2"})
+    assert b"***" in outcome.response
+    assert not any(form in outcome.response for form in forms_of(b"hunter2-hunter2"))
+
+
+def test_they_are_found_as_json_and_html_write_them() -> None:
+    secret = 'tok/en "4" & <more>'
+    said = f"{json.dumps(secret)} {json.dumps(secret)} {html.escape(secret)}".replace("/", "\\/", 1)
+    outcome = redacted(Outcome(kind="retry", reason="http_500", detail=said), {"token": secret})
+    assert outcome.detail == '"***" "***" ***'
+
+
+def test_the_token_of_a_header_is_found_alone() -> None:
+    outcome = redacted(
+        Outcome(kind="retry", reason="x", detail="no such key: hunter2-hunter2"), {"Authorization": "Bearer hunter2-hunter2"}
+    )
+    assert outcome.detail == "no such key: ***"
 
 
 class Telling:
