@@ -8,17 +8,23 @@ from loguru import logger
 
 from tidings.deliveries.connectors.connector import Reach
 from tidings.deliveries.connectors.registry import CONNECTORS
+from tidings.deliveries.ledger.session import SESSION
 from tidings.deliveries.sending.queue import open_queue, worker_on
 from tidings.deliveries.sending.sender import Sender
 from tidings.outbound.client import open_outbound
+from tidings.platform.garbage import spare_what_lives
+from tidings.platform.metrics import UNDER_WAY
 from tidings.platform.redis import REDIS_AWAY
 from tidings.platform.secrets import load_secret
 from tidings.settings import Settings
 from tidings.vault import load_vault
 from workers.keeping import AWAY_S, pool_when_there
+from workers.listening import listening
 
 # Of the time that the supervisor gives; what has not ended by then is taken over when its lease runs out.
 ENDS_WITHIN_S = 8.0
+# Longer than any way to fail takes (a command waits 5 s): after so long without one, Redis was there.
+THERE_AFTER_S = 10.0
 
 
 async def main(settings: Settings) -> None:
@@ -26,11 +32,13 @@ async def main(settings: Settings) -> None:
     assert settings.database_url is not None
     assert settings.redis_url is not None
     load_secret(settings)
-    pool = await pool_when_there(settings.database_url, "tidings deliveries", size=8)
-    async with open_outbound(settings) as outbound:
+    async with listening(settings), open_outbound(settings) as outbound:
+        pool = await pool_when_there(settings.database_url, "tidings deliveries", size=8, **SESSION)
         reach = Reach(outbound, pool, load_vault(settings), settings.base_url)
         sender = Sender(f"{socket.gethostname()}:{os.getpid()}", reach, CONNECTORS)
+        UNDER_WAY.set_function(lambda: len(sender.under_way))
         sender.start()
+        spare_what_lives()
         try:
             await take_jobs(settings.redis_url, sender)
         finally:
@@ -41,16 +49,16 @@ async def main(settings: Settings) -> None:
 
 
 async def take_jobs(redis_url: str, sender: Sender) -> None:
-    """ARQ's worker ends when Redis goes away: then another begins as soon as it is back."""
-    told = False
+    """ARQ's worker ends when Redis goes away, which is told once each time: then another begins as soon as it is back."""
+    clock, is_told = asyncio.get_running_loop().time, False
     while True:
-        queue = open_queue(redis_url)
+        queue, began = open_queue(redis_url), clock()
         try:
             await worker_on(queue, sender.deliver).async_run()
         except REDIS_AWAY as error:
-            if not told:
+            if not is_told or clock() - began > THERE_AFTER_S:
                 logger.warning("Redis is away ({}); what is due waits in the ledger", type(error).__name__)
-            told = True
+            is_told = True
         finally:
             # The pool is ours, and would keep its connections.
             await queue.aclose(close_connection_pool=True)

@@ -27,6 +27,8 @@ async def keep_doing(where: str, what: str, work: Callable[[], Awaitable[bool]],
 
     where: the worker's name, for the metric.   work: whether there was something to do.
     """
+    this = asyncio.current_task()
+    assert this is not None
     troubled = False
     while True:
         try:
@@ -39,4 +41,7 @@ async def keep_doing(where: str, what: str, work: Callable[[], Awaitable[bool]],
                 logger.opt(exception=cause).warning("{}: {}; trying again", what, type(error).__name__)
                 ERRORS.labels(where).inc()
             troubled, has_worked = True, False
+        if this.cancelling():
+            # What was told to end ends, also if the work swallowed that, as redis-py may (`platform/ending.py`): nobody tells it twice.
+            raise asyncio.CancelledError
         await asyncio.sleep(0 if has_worked else AWAY_S if troubled else idle_s)

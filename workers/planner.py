@@ -2,20 +2,23 @@
 
 import asyncio
 import contextlib
-from datetime import UTC, datetime
+import time
 
 import asyncpg
 from arq.connections import ArqRedis
 
 from tidings.deliveries.connectors.registry import NEVER_TWICE
+from tidings.deliveries.ledger.clock import time_of
 from tidings.deliveries.ledger.dispatch import dispatch
 from tidings.deliveries.ledger.expansion import expand_next
 from tidings.deliveries.ledger.hold import hold_next
 from tidings.deliveries.ledger.lost import take_back
 from tidings.deliveries.ledger.plan import plan_next
 from tidings.deliveries.ledger.replays import advance_one
+from tidings.deliveries.ledger.session import SESSION
 from tidings.deliveries.ledger.wanted import Wishes
 from tidings.deliveries.levels.checking import check_levels
+from tidings.deliveries.levels.gauges import observe_ledger
 from tidings.deliveries.sending.queue import enqueue, open_queue, waiting_jobs
 from tidings.events.live import stream_key
 from tidings.events.log import heads
@@ -23,6 +26,7 @@ from tidings.events.reader import Reader
 from tidings.platform.redis import REDIS_AWAY, open_redis
 from tidings.settings import Settings
 from workers.keeping import keep_doing, pool_when_there
+from workers.listening import listening
 
 NAME = "planner"
 # Between two looks at the lanes when nothing was planned in between.
@@ -32,6 +36,10 @@ SWEEP_IDLE_S = 1.0
 REPLAY_IDLE_S = 0.25
 EXPAND_IDLE_S = 0.25
 CHECK_IDLE_S = 30.0
+SHARDS_IDLE_S = 5.0
+OBSERVE_IDLE_S = 2.0
+# Of the time that it took: a backlog of millions is counted for seconds, and that must cost the ledger a twentieth of a connection at most.
+OBSERVE_REST = 20
 # Redis tells of news at once; without it, PostgreSQL is asked so often.
 BLOCK_MS = 500
 POLL_S = 0.25
@@ -43,20 +51,38 @@ async def main(settings: Settings) -> None:
     """Runs until cancelled."""
     assert settings.database_url is not None
     assert settings.redis_url is not None
-    pool = await pool_when_there(settings.database_url, "tidings planner", size=8)
-    stream_redis_url = settings.stream_redis_url or settings.redis_url
-    planner = Planner(pool, open_queue(settings.redis_url))
-    async with pool.acquire() as connection:
-        shards = [row[0] for row in await connection.fetch("SELECT shard FROM planned ORDER BY shard")]
-    async with asyncio.TaskGroup() as tasks:
-        for shard in shards:
-            log = ShardLog(pool, stream_redis_url, shard, planner.news)
-            tasks.create_task(keep_doing(NAME, f"planning shard {shard}", log.plan, 0))
+    async with listening(settings), asyncio.TaskGroup() as tasks:
+        pool = await pool_when_there(settings.database_url, "tidings planner", size=8, **SESSION)
+        planner = Planner(pool, open_queue(settings.redis_url))
+        logs = Logs(pool, settings.stream_redis_url or settings.redis_url, planner.news, tasks)
+        tasks.create_task(keep_doing(NAME, "shards", logs.begin_new, SHARDS_IDLE_S))
+        if settings.metrics_port:
+            tasks.create_task(keep_doing(NAME, "figures", planner.observe, OBSERVE_IDLE_S))
         tasks.create_task(keep_doing(NAME, "dispatch", planner.dispatch, 0))
         tasks.create_task(keep_doing(NAME, "leases", planner.sweep, SWEEP_IDLE_S))
         tasks.create_task(keep_doing(NAME, "large audiences", planner.expand, EXPAND_IDLE_S))
         tasks.create_task(keep_doing(NAME, "service levels", planner.check, CHECK_IDLE_S))
         tasks.create_task(keep_doing(NAME, "replays", planner.replay, REPLAY_IDLE_S))
+
+
+class Logs:
+    """A task for each shard that there is. Shards are added while planners run (`tidings migrate` with more TIDINGS_SHARDS)."""
+
+    def __init__(self, pool: asyncpg.Pool, redis_url: str, news: asyncio.Event, tasks: asyncio.TaskGroup) -> None:
+        self.pool = pool
+        self.redis_url = redis_url
+        self.news = news
+        self.tasks = tasks
+        self.planned: set[int] = set()
+
+    async def begin_new(self) -> bool:
+        shards = [row[0] for row in await self.pool.fetch("SELECT shard FROM planned ORDER BY shard")]
+        for shard in shards:
+            if shard not in self.planned:
+                log = ShardLog(self.pool, self.redis_url, shard, self.news)
+                self.tasks.create_task(keep_doing(NAME, f"planning shard {shard}", log.plan, 0))
+                self.planned.add(shard)
+        return False
 
 
 class ShardLog:
@@ -121,8 +147,9 @@ class Planner:
         if await waiting_jobs(self.queue) > MOST_WAITING_JOBS:
             return True
         async with self.pool.acquire() as connection:
-            dispatched = await dispatch(connection, datetime.now(UTC))
-        await enqueue(self.queue, dispatched.ids)
+            now = await time_of(connection)
+            dispatched = await dispatch(connection, now)
+        await enqueue(self.queue, dispatched.ids, now)
         if dispatched.ids:
             # Where there was something, there is more as soon as some of it is settled.
             self.idle_s = DISPATCH_BUSY_S
@@ -134,15 +161,22 @@ class Planner:
 
     async def check(self) -> bool:
         async with self.pool.acquire() as connection:
-            await check_levels(connection, datetime.now(UTC))
+            await check_levels(connection, await time_of(connection))
+        return False
+
+    async def observe(self) -> bool:
+        begun = time.perf_counter()
+        async with self.pool.acquire() as connection:
+            await observe_ledger(connection, await time_of(connection))
+        await asyncio.sleep(OBSERVE_REST * (time.perf_counter() - begun))
         return False
 
     async def sweep(self) -> bool:
         async with self.pool.acquire() as connection:
-            taken = await take_back(connection, datetime.now(UTC), NEVER_TWICE)
+            taken = await take_back(connection, await time_of(connection), NEVER_TWICE)
             held = await hold_next(connection)
         return taken or held
 
     async def replay(self) -> bool:
         async with self.pool.acquire() as connection:
-            return await advance_one(connection, datetime.now(UTC))
+            return await advance_one(connection, await time_of(connection))

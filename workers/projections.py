@@ -15,6 +15,7 @@ from tidings.platform.redis import open_redis
 from tidings.settings import Settings
 from tidings.sources.history import keep_events
 from workers.keeping import keep_doing, pool_when_there
+from workers.listening import listening
 
 FANOUT_IDLE_S = 0.05
 # After a chunk, this share of the time it took, if others publish: those that waited for a processor or the disk go first.
@@ -31,7 +32,8 @@ async def main(settings: Settings) -> None:
     waker = Waker(open_redis(settings.redis_url))
     waker.start()
     try:
-        await work(settings.database_url, waker, settings.retention_days)
+        async with listening(settings):
+            await work(settings.database_url, waker, settings.retention_days)
     finally:
         await waker.stop()
 

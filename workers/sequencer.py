@@ -6,6 +6,7 @@ from tidings.events.sequencer import Sequencer
 from tidings.platform.postgres import NOT_YET, open_pool
 from tidings.platform.redis import open_redis
 from tidings.settings import Settings
+from workers.listening import listening
 
 
 async def main(settings: Settings) -> None:
@@ -15,7 +16,8 @@ async def main(settings: Settings) -> None:
     redis = open_redis(settings.stream_redis_url or settings.redis_url)
     wake_redis = open_redis(settings.redis_url)
     sequencer = Sequencer(settings.database_url, redis, wake_redis, lease_s=settings.lease_s, window=settings.hot_window_events)
-    await sequencer.run(await shards_of(settings.database_url))
+    async with listening(settings):
+        await sequencer.run(await shards_of(settings.database_url))
 
 
 async def shards_of(database_url: str) -> list[int]:

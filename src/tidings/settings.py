@@ -22,6 +22,8 @@ else:
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """database_url, redis_url: None means the embedded servers, which `tidings run` starts and passes on to its children.
 
+    metrics_port: of a worker's /metrics and /health; 0 for none.
+
     *_s: seconds.   *_bytes: bytes.
     """
 
@@ -54,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     readiness_delay_s: float = 0.0
     retention_days: int = 30
     lease_s: float = 2.0
+    metrics_port: int = 0
     outbound_allow: tuple[Network, ...] = ()
     outbound_deny: tuple[Network, ...] = ()
 
@@ -237,6 +240,7 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "readiness_delay_s": (seconds(0, 120), "seconds between 0 and 120"),
     "retention_days": (whole(1, 3650), "a whole number of days between 1 and 3650"),
     "lease_s": (seconds(0.5, 60), "seconds between 0.5 and 60"),
+    "metrics_port": (whole(0, 65535), "a port between 1 and 65535, for this worker alone; 0: none"),
     "outbound_allow": (networks, NETWORKS),
     "outbound_deny": (networks, NETWORKS),
 }

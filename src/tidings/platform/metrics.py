@@ -29,5 +29,13 @@ DELIVERIES = Counter("tidings_deliveries_total", "Deliveries that came to an end
 DELIVERY_LATENCY = Histogram(
     "tidings_delivery_seconds", "From an event's acceptance to its delivery", ["connector"], buckets=DELIVERY_LATENCIES_S
 )
+ATTEMPTS = Counter("tidings_delivery_attempts_total", "Attempts of deliveries that were made and written down", ["connector", "outcome"])
+UNDER_WAY = Gauge("tidings_deliveries_under_way", "Attempts that this process is making")
+
+# Of the whole deployment, the same in each planner.
 DELIVERIES_WAITING = Gauge("tidings_deliveries_waiting_seconds", "Age of the oldest delivery that waits", ["connector"])
-BREAKERS_OPEN = Gauge("tidings_breakers_open", "Destinations that do not answer and are spared", ["connector"])
+DELIVERIES_DUE = Gauge("tidings_deliveries_due", "Deliveries whose time has come and that no worker has", ["connector"])
+DELIVERIES_OVERDUE = Gauge("tidings_deliveries_overdue_seconds", "For how long the first of those has been due", ["connector"])
+BREAKERS = Gauge("tidings_breakers", "Destinations that are not switched off, by their breaker", ["connector", "state"])
+LEASES = Gauge("tidings_deliveries_leased", "Deliveries that are queued for a worker or under way")
+PLANNER_LAG = Gauge("tidings_planner_lag_events", "Events of the log that have not been turned into deliveries", ["shard"])
