@@ -24,6 +24,7 @@ MEASURES = (
     "topic",
     "sequencer",
     "deliveries",
+    "ledger",
     "overload",
     "reconnect",
     "many",

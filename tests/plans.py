@@ -80,6 +80,8 @@ class Explaining:
         return await self.connection.execute(sql, *values)
 
     async def explain(self, sql: str, values: tuple[Any, ...]) -> None:
+        if sql.startswith("SET "):
+            return
         name = f"plan_{uuid4().hex}"
         arguments = f"({', '.join(map(literal, values))})" if values else ""
         await self.connection.execute(f"PREPARE {name} AS {sql}")

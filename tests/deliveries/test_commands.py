@@ -132,13 +132,13 @@ async def test_an_integration_is_shown_switched_and_deleted(tidings: Running, pr
     delivery = await deliver(tidings, project, made, "dead")
     code, out, _ = await tidings_command("deliveries", "list", "--integration", made, **access(project))
     assert code == 0 and delivery in out and made in out
-    assert (await ask("deliveries", "replay", made, "--since", "1h", "--no-wait"))["integration"] == made
     assert (await ask("integrations", "disable", made))["state"] == "disabled"
     code, out, _ = await tidings_command("integrations", "list", **access(project))
     assert code == 0 and "disabled (by_hand)" in out
     code, out, _ = await tidings_command("integrations", "show", made, **access(project))
     assert code == 0 and "mail.example.com" in out and "disabled" in out
     assert (await ask("integrations", "enable", made))["held"] == 0
+    assert (await ask("deliveries", "replay", made, "--since", "1h", "--no-wait"))["integration"] == made
     await ask("integrations", "delete", made)
     assert await ask("integrations", "list") == []
 

@@ -1,13 +1,16 @@
 """How much of a lane may go: rate, breaker, health. A clock is an argument."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from tidings.deliveries.lanes.allowance import DueLane, allowance, slot_after
 from tidings.deliveries.lanes.breaker import LEAST_ATTEMPTS, opens_until, tell
 from tidings.deliveries.lanes.health import due_warning, note, way_to_disabled
 from tidings.deliveries.lanes.lane import BEGINNING, Lane
+from tidings.deliveries.ledger.dispatch import shared
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -34,6 +37,22 @@ def test_no_more_go_at_once_than_the_endpoint_allows() -> None:
 
 def test_no_more_go_than_its_share_of_what_is_free() -> None:
     assert allowance(lane(), 3, NOW).most == 3
+
+
+def test_a_project_gets_no_more_than_leaves_as_much_free_as_it_has_out() -> None:
+    def most(lanes: list[DueLane], **out: int) -> list[int]:
+        by_project = Counter({int(name[1:]): count for name, count in out.items()})
+        return [one.most for one in shared(lanes, by_project, 1000, NOW)]
+
+    flood = [lane(destination=number, at_once=200) for number in range(5)]
+    other = lane(destination=9, project=2, at_once=200)
+    assert most(flood) == [100] * 5
+    assert most([*flood, other]) == [100] * 5 + [200]
+    assert most([*flood, other], p1=400) == [20] * 5 + [200]
+    # Half of all is out.
+    assert most([*flood, other], p1=500) == [0] * 5 + [200]
+    assert most([*flood, other], p1=500, p2=249) == [0] * 5 + [1]
+    assert most([*flood, other], p1=500, p3=500) == [0] * 6
 
 
 @pytest.mark.parametrize("rate", [1.0, 7.0, 100.0, 2000.0])
@@ -108,6 +127,15 @@ def test_what_began_before_it_opened_and_fails_after_it_changes_nothing() -> Non
     known = told("-" * LEAST_ATTEMPTS)
     told("---", NOW + timedelta(seconds=1), known)
     assert (known.breaker, known.openings, known.opened_at) == ("open", 1, NOW)
+
+
+def test_what_began_before_it_opened_and_goes_well_lets_a_probe_go_when_all_of_it_has_ended() -> None:
+    known = told("-" * LEAST_ATTEMPTS)
+    told("-+-+-", NOW + timedelta(seconds=1), known)
+    assert (known.breaker, known.openings) == ("open", 1)
+    opened = lane(breaker="open", opened_at=known.opened_at, openings=1)
+    assert allowance(msgspec.structs.replace(opened, out=1), 1000, NOW + timedelta(seconds=1)).most == 0
+    assert allowance(opened, 1000, NOW + timedelta(seconds=1)).most == 1
 
 
 def test_an_endpoint_is_given_up_after_both_long_enough_and_often_enough() -> None:

@@ -229,6 +229,22 @@ async def test_what_is_free_is_shared_between_projects(api: Deliveries, ledger: 
     assert len(leased) <= 20
 
 
+async def test_a_lane_with_more_than_it_may_send_keeps_out_none_that_has_waited_longer(
+    api: Deliveries, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidings.deliveries.ledger.dispatch.MOST_LANES", 1)
+    busy = await api.endpoint()
+    _, key = await create_project(api.database, "other", 2)
+    quiet = await api.ok("POST", "/v1/endpoints", {"url": "https://quiet.example", "events": ["*"]}, key=key)
+    for endpoint, deliveries in ((busy["id"], 30), (quiet["id"], 1)):
+        for _ in range(deliveries):
+            await api.deliver(endpoint, next_attempt_at=datetime.now(UTC))
+    lanes = [(await api.lane(endpoint["id"]))["destination"] for endpoint in (busy, quiet)]
+    await api.database.system.execute("UPDATE lanes SET due_at = now() WHERE destination = ANY ($1)", lanes)
+    leased = [await ledger.dispatch(most_out=8) for _ in range(2)]
+    assert [(await api.row(batch[0]))["destination"] for batch in leased] == lanes
+
+
 async def test_an_open_breaker_burns_no_attempts_and_one_probe_closes_it(api: Deliveries, ledger: Ledger) -> None:
     endpoint = await api.endpoint(at_once=50)
     for _ in range(30):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from deliveries.conftest import URL
 from own_database import SHARDS, own_database
-from plans import Explaining, rows_of
+from plans import Explaining, Plan, rows_of
 from running import Servers
 
 from tidings.access.principals import KeyHolder, Tenant
@@ -19,9 +19,14 @@ from tidings.deliveries.destinations.kinds import ENDPOINT
 from tidings.deliveries.destinations.structs import NewEndpoint
 from tidings.deliveries.destinations.switching import enable
 from tidings.deliveries.ledger.attempts import list_attempts
+from tidings.deliveries.ledger.claim import claim, renew
+from tidings.deliveries.ledger.dispatch import LEASE, dispatch
 from tidings.deliveries.ledger.listing import LOOK_AT, Wanted, get_delivery, list_deliveries
+from tidings.deliveries.ledger.outcome import Next, Outcome
 from tidings.deliveries.ledger.replays import PIECE, Range, advance_one, begin_replay
 from tidings.deliveries.ledger.resend import cancel, resend
+from tidings.deliveries.ledger.session import SESSION
+from tidings.deliveries.ledger.settle import Result, settle
 from tidings.platform.postgres import Connection, Database, tenant_transaction
 from tidings.platform.secrets import load_secret
 from tidings.recipients.resolve import ensure_subscribers
@@ -29,21 +34,27 @@ from tidings.settings import Settings
 from tidings.vault import load_vault
 
 DELIVERIES = 100_000
-# Over four weeks and two endpoints. One in 50 is dead, and of another 50 one each held and pending.
+# Over four weeks and two endpoints. One in 50 is dead, and of another 50 one each held and pending. Half of what is dead is of a third
+# endpoint, which has nothing else; what was delivered on the first day is of a fourth one, which has had nothing since.
 FILL = """
 INSERT INTO deliveries (id, project, destination, subscriber, notification, type, shard, position, event_at, accepted_at, state, attempts,
     next_attempt_at, reason, finished_at)
 SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '70008000' || lpad(to_hex(number), 12, '0'))::uuid, $1,
-    CASE WHEN number % 10 = 0 THEN $3::bigint ELSE $2::bigint END, CASE WHEN number % 5000 = 1 THEN $4::bigint END, gen_random_uuid(),
+    ($2::bigint[])[CASE WHEN number % 100 = 51 THEN 3 WHEN number < 4320 AND number % 50 > 3 THEN 4 WHEN number % 10 = 0 THEN 2 ELSE 1 END],
+    CASE WHEN number % 5000 = 1 THEN $3::bigint END, gen_random_uuid(),
     CASE WHEN number % 5000 = 1 THEN 'inbox.read' ELSE 'notification.created' END, 0, number, at, at,
     CASE number % 50 WHEN 1 THEN 'dead' WHEN 2 THEN 'held' WHEN 3 THEN 'pending' ELSE 'delivered' END, 1, at, 'http_500', at
-FROM (SELECT number, now() - interval '2 days' + number * interval '20 seconds' AS at FROM generate_series(1, $5::int) AS number) AS one
+FROM (SELECT number, now() - interval '2 days' + number * interval '20 seconds' AS at FROM generate_series(1, $4::int) AS number) AS one
 """
 ATTEMPTS = """
 INSERT INTO attempts (delivery, number, project, destination, worker) SELECT id, 1, project, destination, 'w' FROM deliveries
 """
 
-LEDGER = ("deliveries", "attempts")
+# The larger and the smaller endpoint, the broken and the former one.
+ENDPOINTS = "SELECT array[min(id), max(id), min(id) + 1, min(id) + 2] FROM destinations"
+WEEKS_OF = "SELECT DISTINCT split_part(tableoid::regclass::text, '_', 2) FROM deliveries WHERE id = ANY ($1::uuid[])"
+
+LEDGER = ("deliveries", "attempts", "events")
 Watching = Callable[[], AbstractAsyncContextManager[Explaining]]
 
 
@@ -59,8 +70,7 @@ async def large(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> A
             for _ in range(200):
                 await create_endpoint(connection, holder, load_vault(settings), lambda _: None, NewEndpoint(url=URL, events=["*"]))
         async with database.system.acquire() as connection:
-            one, other = await connection.fetchrow("SELECT min(id), max(id) FROM destinations")
-            await connection.execute(FILL, tenant.id, one, other, alice, DELIVERIES)
+            await connection.execute(FILL, tenant.id, await connection.fetchval(ENDPOINTS), alice, DELIVERIES)
             await connection.execute(ATTEMPTS)
             await connection.execute("SET ROLE NONE")
             await connection.execute("VACUUM ANALYZE")
@@ -102,6 +112,13 @@ def check(explaining: Explaining, most: int) -> None:
     explaining.plans.clear()
 
 
+def partitions(plan: Plan) -> set[tuple[str, str]]:
+    """Those of the ledger that are looked into, empty ones too, each with the index."""
+    scans = [node for node in plan.nodes() if node["Node Type"].startswith(("Index", "Seq")) and node["Actual Loops"]]
+    found = [(node["Relation Name"], node.get("Index Name", "")) for node in scans]
+    return {(table, index.removeprefix(table)) for table, index in found if table.startswith(LEDGER)}
+
+
 async def example(connection: Connection, state: str) -> Any:
     """One of the larger endpoint, in the middle of the time."""
     return await connection.fetchrow(
@@ -128,6 +145,33 @@ async def test_every_combination_of_filters_reads_an_index(watching: Watching, h
             await list_deliveries(connection, holder.tenant.id, wanted, None, 25)
             # What has no index is looked for among so many, and a tenth of them are of the other endpoint.
             check(connection, LOOK_AT * 5 // 4 if wanted.type or wanted.subscriber or wanted.state == "delivered" else 300)
+
+
+async def test_what_an_endpoint_and_a_state_have_to_do_with_each_other_is_no_concern_of_the_plan(
+    large: Database, watching: Watching, holder: KeyHolder
+) -> None:
+    _, _, broken, former = await large.system.fetchval(ENDPOINTS)
+    keys = dict(await large.system.fetch("SELECT id, key FROM destinations"))
+    async with watching() as connection:
+        page = await list_deliveries(connection, holder.tenant.id, Wanted(endpoint=keys[broken], state="dead"), None, 25)
+        assert len(page.items) == 25 and page.next
+        check(connection, 300)
+        page = await list_deliveries(connection, holder.tenant.id, Wanted(endpoint=keys[former], state="delivered"), None, 25)
+        assert len(page.items) == 25 and page.next
+        check(connection, 300)
+
+
+async def test_a_day_is_looked_for_in_its_week_alone(watching: Watching, holder: KeyHolder) -> None:
+    async with watching() as connection:
+        found = await example(connection.connection, "dead")
+        week = await connection.connection.fetchval(WEEKS_OF, [found["id"]])
+        for endpoint, state in product((None, found["key"]), (None, "dead", "delivered")):
+            moment = found["accepted_at"]
+            wanted = Wanted(endpoint=endpoint, state=state, since=moment, until=moment + timedelta(milliseconds=1))
+            await list_deliveries(connection, holder.tenant.id, wanted, None, 25)
+            for plan in connection.plans:
+                assert {table for table, _ in partitions(plan)} <= {f"deliveries_{week}"}, str(plan)
+            connection.plans.clear()
 
 
 async def test_the_next_page_reads_on_from_its_place(watching: Watching, holder: KeyHolder) -> None:
@@ -172,3 +216,42 @@ async def test_a_replay_counts_once_and_then_moves_on_by_pieces(large: Database,
                 assert await advance_one(explaining, datetime.now(UTC) + timedelta(seconds=seconds))
                 check(explaining, 12 * PIECE)
             await connection.execute("UPDATE replays SET finished_at = now()")
+
+
+@pytest.fixture
+async def working(large: Database) -> AsyncIterator[Explaining]:
+    """A transaction on a connection as planner and workers have it, which is rolled back. The four endpoints are due."""
+    async with large.system.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        for name, value in SESSION.items():
+            await connection.execute(f"SET LOCAL {name} = {value}")
+        await connection.execute("UPDATE destinations SET at_once = 200")
+        await connection.execute(f"UPDATE lanes SET due_at = now() WHERE destination = ANY (({ENDPOINTS})::bigint[])")
+        yield Explaining(connection)
+        await transaction.rollback()
+
+
+async def test_planner_and_workers_look_by_the_right_index_into_the_right_partitions(working: Explaining) -> None:
+    leased = (await dispatch(working, datetime.now(UTC))).ids
+    assert len(leased) > 150
+    # Also into those that are empty: a plan lasts, and they fill up.
+    looked = {one for plan in working.plans for one in partitions(plan)}
+    assert {index for _, index in looked} == {"_destination_next_attempt_at_idx", "_lease_until_destination_project_idx", "_pkey"}
+    check(working, 2 * len(leased))
+
+    some, others = leased[:50], leased[50:100]
+    weeks = {row[0] for row in await working.connection.fetch(WEEKS_OF, leased[:100])}
+    claimed = await claim(working, some, "w")
+    assert len(claimed) == 50
+    await renew(working, some, LEASE)
+    await working.connection.execute("UPDATE lanes SET paused = true")
+    assert await claim(working, others, "w") == []
+    arrived = Outcome(kind="delivered", reason="http_200", status=200)
+    assert len(await settle(working, [Result(one, arrived, Next("delivered"), datetime.now(UTC)) for one in claimed])) == 50
+    for plan in working.plans:
+        for table, index in partitions(plan):
+            assert index == ("_shard_position_idx" if table.startswith("events") else "_pkey"), str(plan)
+            assert table.split("_")[1] in weeks, str(plan)
+    # Fewer than are leased.
+    check(working, 100)

@@ -1,6 +1,7 @@
 """A whole Tidings whose every process can be killed, stopped and started again by itself: no supervisor hides what happens.
 
-PostgreSQL and Valkey are the embedded ones; API processes, sequencers and the projections' worker are the commands people run.
+PostgreSQL and Valkey are the embedded ones; API processes, sequencers, the projections' worker, and where a test asks for them planners
+and deliveries workers are the commands people run.
 """
 
 import asyncio
@@ -183,10 +184,18 @@ class Server:
 
 
 class Deployment:
-    """environ: further settings. postgres: options of PostgreSQL."""
+    """environ: further settings. postgres: options of PostgreSQL. planners, senders: how many; senders make the attempts of deliveries."""
 
     def __init__(
-        self, state: Path, *, apis: int = 1, sequencers: int = 1, environ: Mapping[str, str] = {}, postgres: Mapping[str, str] = {}
+        self,
+        state: Path,
+        *,
+        apis: int = 1,
+        sequencers: int = 1,
+        planners: int = 0,
+        senders: int = 0,
+        environ: Mapping[str, str] = {},
+        postgres: Mapping[str, str] = {},
     ) -> None:
         self.state = make_state(state)
         self.environ = environ
@@ -196,10 +205,12 @@ class Deployment:
         self.apis = [Api(self, f"api{number}") for number in range(1, apis + 1)]
         self.sequencers = [Part(self, f"sequencer{number}", ("worker", "sequencer")) for number in range(1, sequencers + 1)]
         self.projections = Part(self, "projections", ("worker", "projections"))
+        self.planners = [Part(self, f"planner{number}", ("worker", "planner")) for number in range(1, planners + 1)]
+        self.senders = [Part(self, f"sender{number}", ("worker", "deliveries")) for number in range(1, senders + 1)]
 
     @property
     def own(self) -> list[Part]:
-        return [*self.apis, *self.sequencers, self.projections]
+        return [*self.apis, *self.sequencers, self.projections, *self.planners, *self.senders]
 
     @property
     def parts(self) -> list[Part | Server]:

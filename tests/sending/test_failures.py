@@ -1,11 +1,19 @@
 """What deliveries survive: the loss of any process and server at any moment."""
 
 import asyncio
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pytest
 from aiohttp import web
-from running import Project, until
+from loguru import logger
+from running import Project, Servers, until
 from sending.conftest import Sending, deliveries, endpoint
 from webhook_receiver import Receiver
+
+from tidings.platform.ending import end_tasks
+from workers import deliveries as worker
 
 
 async def attempts_of(project: Project, delivery: str) -> list[str]:
@@ -148,3 +156,29 @@ async def test_a_worker_told_to_stop_ends_what_is_under_way(sending: Sending, pr
     assert await ending == 0
     items = await sending.settled(project, 5)
     assert [await attempts_of(project, item["id"]) for item in items] == [["delivered"]] * 5
+
+
+async def test_each_time_that_redis_goes_away_is_told_once(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "THERE_AFTER_S", 0.2)
+    monkeypatch.setattr(worker, "AWAY_S", 0.05)
+    told: list[str] = []
+    sink = logger.add(lambda message: told.append(str(message)), filter="workers.deliveries")
+    taking = asyncio.create_task(worker.take_jobs(servers.redis_url, cast(Any, SimpleNamespace(deliver=None))))
+
+    async def is_told(times: int) -> bool:
+        return len(told) == times
+
+    try:
+        for times in (1, 2):
+            # So that it is known to be there.
+            await asyncio.sleep(1)
+            await servers.valkey.kill()
+            await until(partial(is_told, times), 20, f"it is told for the {times}. time")
+            # Many attempts later it is still told once.
+            await asyncio.sleep(0.5)
+            await servers.valkey.start()
+            assert len(told) == times
+    finally:
+        await end_tasks([taking])
+        await servers.valkey.start()
+        logger.remove(sink)

@@ -58,6 +58,18 @@ async def test_an_endpoint_gets_what_its_filter_names_and_nothing_else(sending: 
     assert sorted(one.message["type"] for one in receiver.at("/all")) == ["inbox.read", "notification.created", "notification.retracted"]
 
 
+async def test_clicks_are_told_once_for_each_item(sending: Sending, project: Project, receiver: Receiver) -> None:
+    await endpoint(project, receiver, events=["inbox.clicked"])
+    first, second = [await project.publish(title, ["alice"]) for title in ("first", "second")]
+    token = await project.token("alice")
+    for ids in ([first], [first], [first, second]):
+        await project.call("POST", "/v1/inbox/clicked", {"ids": ids}, Authorization=f"Bearer {token}")
+    got = await receiver.until_got(2)
+    await sending.settled(project, 2)
+    assert [(one.message["type"], one.message["data"]["subscriber"]) for one in got] == [("inbox.clicked", "alice")] * 2
+    assert sorted(one.message["data"]["ids"] for one in got) == sorted([[first], [second]])
+
+
 async def test_a_failed_attempt_is_made_again_with_the_same_id(sending: Sending, project: Project, receiver: Receiver) -> None:
     await endpoint(project, receiver, schedule=[1, 1, 1])
     receiver.answer_in_turn(500, 302)

@@ -78,9 +78,10 @@ def tell(lane: Lane, outcomes: Sequence[bool], now: datetime) -> None:
     breaker = CircuitBreaker(fail_max=1, state_storage=storage)
     for outcome in outcomes:
         if lane.breaker == "open":
-            # Begun before it opened. It says nothing new, unless it went well: then there is somebody again, and a probe may go at once.
+            # Begun before it opened. It says nothing new, unless it went well: then there is somebody again, and a probe may go as soon
+            # as the last of these has ended. Until then it stays open: none of their failures is that of a probe.
             if outcome:
-                breaker.half_open()
+                lane.opened_at = min(lane.opened_at or now, now - pause_after(lane.openings))
             continue
         try:
             breaker.call(end, outcome)
@@ -104,6 +105,11 @@ def turn_window(lane: Lane, now: datetime) -> None:
 
 
 def opens_until(opened_at: datetime, openings: int) -> datetime:
-    """Until when nothing goes there: 15 s, twice as long after each probe that failed, at most ten minutes."""
+    """Until when nothing goes there."""
+    return opened_at + pause_after(openings)
+
+
+def pause_after(openings: int) -> timedelta:
+    """15 s, twice as long after each probe that failed, at most ten minutes."""
     pause: timedelta = FIRST_PAUSE * 2.0 ** min(openings - 1, 10)
-    return opened_at + min(pause, LONGEST_PAUSE)
+    return min(pause, LONGEST_PAUSE)

@@ -31,8 +31,13 @@ PAUSE = timedelta(seconds=2)
 LONGEST_PAUSE = timedelta(seconds=60)
 
 
-async def report(connection: Connection, outcomes: Mapping[int, Sequence[Outcome]], now: datetime) -> None:
-    """Change the lanes by how attempts ended, in the caller's transaction."""
+async def report(
+    connection: Connection, outcomes: Mapping[int, Sequence[Outcome]], now: datetime, workers_now: datetime | None = None
+) -> None:
+    """Change the lanes by how attempts ended, in the caller's transaction.
+
+    workers_now: the same moment by the clock of the worker, in whose time outcomes say when to come again.
+    """
     lanes = [Lane(**row) for row in await connection.fetch(LOCK, sorted(outcomes))]
     events: list[NewEvent] = []
     for lane in lanes:
@@ -41,16 +46,16 @@ async def report(connection: Connection, outcomes: Mapping[int, Sequence[Outcome
         tell(lane, [outcome.kind != "retry" for outcome in those], now)
         for outcome in those:
             note(lane, outcome.kind, now)
-        lane.next_slot = max([lane.next_slot, *(pause_of(outcome, now) for outcome in those if outcome.slow_down)])
+        lane.next_slot = max([lane.next_slot, *(now + pause_of(outcome, workers_now or now) for outcome in those if outcome.slow_down)])
         events += await judge(connection, lane, those, now)
     await connection.execute(WRITE, msgspec.json.encode(lanes).decode())
     await append(connection, events)
 
 
-def pause_of(outcome: Outcome, now: datetime) -> datetime:
-    """Until when nothing goes to a receiver that has too much to do."""
-    asked = outcome.retry_after or now + PAUSE
-    return min(asked, now + LONGEST_PAUSE)
+def pause_of(outcome: Outcome, now: datetime) -> timedelta:
+    """For how long nothing goes to a receiver that has too much to do."""
+    asked = outcome.retry_after - now if outcome.retry_after else PAUSE
+    return max(timedelta(0), min(asked, LONGEST_PAUSE))
 
 
 async def judge(connection: Connection, lane: Lane, outcomes: Sequence[Outcome], now: datetime) -> list[NewEvent]:

@@ -1,20 +1,23 @@
 """Taking deliveries: the row of the attempt is the claim, so each attempt is made by one worker, and is known before it is made."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from tidings.platform.postgres import Connection
 
-# Only what is leased: a job that waited so long that its leases ran out finds its deliveries elsewhere.
+# Only what is leased: a job that waited so long that its leases ran out finds its deliveries elsewhere. Looked at by their ids first: asked
+# for what is leased among these, PostgreSQL reads all that is leased, or was since the oldest open snapshot, for each hundred of them.
 # A switched-off connector is asked for here too, so that what is queued does not go out after it.
 CLAIM = """
-WITH mine AS (
+WITH named AS MATERIALIZED (
+    SELECT d.id, d.attempts, d.project, d.destination, d.state, d.lease_until
+    FROM unnest($1::uuid[]) AS wanted (id) JOIN deliveries d ON d.id = wanted.id
+), mine AS (
     INSERT INTO attempts (delivery, number, project, destination, worker)
-    SELECT d.id, d.attempts + 1, d.project, d.destination, $2 FROM deliveries d JOIN lanes l ON l.destination = d.destination
-    WHERE d.id = ANY ($1::uuid[]) AND d.state = 'pending' AND d.lease_until IS NOT NULL
-      AND NOT l.paused AND l.connector <> ALL (SELECT connector FROM halts)
+    SELECT d.id, d.attempts + 1, d.project, d.destination, $2 FROM named d JOIN lanes l ON l.destination = d.destination
+    WHERE d.state = 'pending' AND d.lease_until IS NOT NULL AND NOT l.paused AND l.connector <> ALL (SELECT connector FROM halts)
     ON CONFLICT DO NOTHING
     RETURNING delivery, number
 )
@@ -25,10 +28,11 @@ FROM mine JOIN deliveries d ON d.id = mine.delivery JOIN destinations t ON t.id 
 LEFT JOIN events e ON e.shard = d.shard AND e.position = d.position AND e.created_at = d.event_at
 LEFT JOIN subscribers s ON s.id = d.subscriber AND s.deleted_at IS NULL
 """
-# Those that could not be claimed for one of the reasons above are let go; their lane decides anew.
+# Those that could not be claimed for one of the reasons above are let go; their lane decides anew. By their ids, for the same reason: no
+# index is of num_nulls.
 RELEASE = """
 WITH released AS (
-    UPDATE deliveries d SET lease_until = NULL WHERE id = ANY ($1::uuid[]) AND lease_until IS NOT NULL
+    UPDATE deliveries d SET lease_until = NULL FROM unnest($1::uuid[]) AS named (id) WHERE d.id = named.id AND num_nulls(lease_until) = 0
     AND NOT EXISTS (SELECT FROM attempts a WHERE a.delivery = d.id AND a.number = d.attempts + 1)
     RETURNING destination
 )
@@ -36,7 +40,10 @@ UPDATE lanes SET due_at = now() WHERE destination IN (
     SELECT destination FROM lanes WHERE destination IN (SELECT destination FROM released) ORDER BY destination FOR UPDATE
 )
 """
-RENEW = "UPDATE deliveries SET lease_until = $2 WHERE id = ANY ($1::uuid[]) AND lease_until IS NOT NULL"
+RENEW = """
+UPDATE deliveries d SET lease_until = clock_timestamp() + $2::interval FROM unnest($1::uuid[]) AS named (id)
+WHERE d.id = named.id AND num_nulls(lease_until) = 0
+"""
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -77,5 +84,6 @@ async def claim(connection: Connection, ids: Sequence[str], worker: str) -> list
     return claimed
 
 
-async def renew(connection: Connection, ids: Sequence[str], until: datetime) -> None:
-    await connection.execute(RENEW, ids, until)
+async def renew(connection: Connection, ids: Sequence[str], lease: timedelta) -> None:
+    """For so long from now."""
+    await connection.execute(RENEW, ids, lease)

@@ -16,23 +16,29 @@ from tidings.platform.postgres import Connection
 
 # Longer than a worker goes between two renewals, by far; what a dead worker had is taken over after it.
 LEASE = timedelta(seconds=10)
-# Under way or queued, over all workers: a bound for what waits in Redis, and so for how long.
-MOST_OUT = 2000
+# Under way or queued, over all workers: a bound for what waits in Redis, and so for how long. Half of it, which is all that one project
+# gets, leaves some of a worker's thousand connections to the others.
+MOST_OUT = 1600
 MOST_LANES = 200
 
-# A turn for each project, then a second for each: one with a thousand endpoints gets no more turns than one with two.
+# A turn for each project, then a second for each: one with a thousand endpoints gets no more turns than one with two. Who has waited
+# longest comes first: one that has more to send than it may is due again at once, and MOST_LANES of them would keep all others out.
 DUE = """
 WITH due AS MATERIALIZED (
-    SELECT l.destination, row_number() OVER (PARTITION BY l.project ORDER BY l.due_at) AS turn
+    SELECT l.destination, l.due_at, row_number() OVER (PARTITION BY l.project ORDER BY l.due_at) AS turn
     FROM lanes l WHERE l.due_at <= $1 AND NOT l.paused AND l.connector <> ALL (SELECT connector FROM halts)
 )
-SELECT l.destination, l.project, d.at_once, d.rate, greatest(l.next_slot, 'epoch') AS next_slot, l.breaker, l.opened_at, l.openings,
-    (SELECT count(*) FROM deliveries o WHERE o.destination = l.destination AND o.lease_until IS NOT NULL) AS out
+SELECT l.destination, l.project, d.at_once, d.rate, greatest(l.next_slot, 'epoch') AS next_slot, l.breaker, l.opened_at, l.openings
 FROM lanes l JOIN destinations d ON d.id = l.destination
-WHERE l.destination IN (SELECT destination FROM due ORDER BY turn, destination LIMIT $2) AND l.due_at <= $1 AND NOT l.paused
+WHERE l.destination IN (SELECT destination FROM due ORDER BY turn, due_at LIMIT $2) AND l.due_at <= $1 AND NOT l.paused
 ORDER BY l.destination FOR UPDATE OF l SKIP LOCKED
 """
-OUT = "SELECT count(*) FROM deliveries WHERE lease_until IS NOT NULL"
+# After the lanes are locked, so that it sees what the dispatch before this one leased. The bound keeps it to the end of the index. Counted
+# apart, or an empty partition would be read in the order of another index, and still be when it is full.
+OUT = """
+WITH leased AS MATERIALIZED (SELECT destination, project FROM deliveries WHERE lease_until IS NOT NULL AND lease_until > $1)
+SELECT destination, project, count(*) FROM leased GROUP BY destination, project
+"""
 LEASE_DUE = """
 WITH taken AS MATERIALIZED (
     SELECT due.id, due.destination FROM unnest($1::bigint[], $2::int[]) AS allowed (destination, most)
@@ -72,19 +78,38 @@ async def dispatch(connection: Connection, now: datetime, most_out: int = MOST_O
         rows = await connection.fetch(DUE, now, MOST_LANES)
         if not rows:
             return Dispatched([], None)
-        lanes = [DueLane(**row) for row in rows]
-        free = most_out - await connection.fetchval(OUT)
-        allowed = {lane.destination: one for lane, one in zip(lanes, shared(lanes, free, now), strict=True)}
+        of_lane, out = await count_out(connection, now)
+        lanes = [DueLane(**row, out=of_lane[row["destination"]]) for row in rows]
+        allowed = {lane.destination: one for lane, one in zip(lanes, shared(lanes, out, most_out, now), strict=True)}
         leased = await connection.fetch(LEASE_DUE, list(allowed), [one.most for one in allowed.values()], now, LEASE)
         again_at = await set_lanes(connection, lanes, allowed, Counter(row["destination"] for row in leased), now)
         return Dispatched([row["id"] for row in leased], again_at)
 
 
-def shared(lanes: Sequence[DueLane], free: int, now: datetime) -> list[Allowance]:
-    """What each may send, with an equal share of what is free for each project, and within it for each lane."""
+async def count_out(connection: Connection, now: datetime) -> tuple[Counter[int], Counter[int]]:
+    """Of each destination, and of each project. What ran out longer ago than a lease lasts counts no more, taken back or not."""
+    of_lane, of_project = Counter[int](), Counter[int]()
+    for destination, project, count in await connection.fetch(OUT, now - LEASE):
+        of_lane[destination] += count
+        of_project[project] += count
+    return of_lane, of_project
+
+
+def shared(lanes: Sequence[DueLane], out: Counter[int], most_out: int, now: datetime) -> list[Allowance]:
+    """What each may send, with an equal share of what is free for each project, and within it for each lane.
+
+    out: of each project. None gets more than leaves as much free as it has out then: however many of its receivers hang, others find room.
+    """
+    free = max(0, most_out - out.total())
     of_project = Counter(lane.project for lane in lanes)
-    each = max(free, 0) / len(of_project)
-    return [allowance(lane, min(max(free, 0), max(1, int(each / of_project[lane.project]))), now) for lane in lanes]
+
+    def share(project: int) -> int:
+        if out[project] >= free:
+            return 0
+        most = min(free / len(of_project), (free - out[project]) / 2)
+        return max(1, int(most / of_project[project]))
+
+    return [allowance(lane, share(lane.project), now) for lane in lanes]
 
 
 async def set_lanes(

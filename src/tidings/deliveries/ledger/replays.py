@@ -13,6 +13,7 @@ import msgspec
 from tidings.access.principals import KeyHolder, Tenant
 from tidings.deliveries.destinations.kinds import by_kind
 from tidings.deliveries.ledger.listing import find_destination, first_id, named_one
+from tidings.deliveries.ledger.ranges import IN_ORDER, in_order, within
 from tidings.deliveries.ledger.resend import WAKE, has_its_turn
 from tidings.deliveries.ledger.structs import MOST_COUNTED, NewReplay, ReplayBegun, ReplayInfo, ReplayPage
 from tidings.errors import Conflict, Invalid, NotFound
@@ -149,12 +150,17 @@ def looked_at(states: Sequence[str], most: int) -> str:
 
     What is not delivered has an index by state. Delivered ones are most of all, and found among all.
     """
-    between = "destination = $1 AND id > $2::uuid AND id < $3::uuid"
     if "delivered" in states:
-        return f"SELECT id, state, type FROM deliveries WHERE {between} ORDER BY id LIMIT {most}"
+        return next_of({}, most)
     assert set(states) <= {"dead", "held", "cancelled"}, states
-    each = [f"(SELECT id, state, type FROM deliveries WHERE {between} AND state = '{state}' ORDER BY id LIMIT {most})" for state in states]
-    return f"SELECT * FROM ({' UNION ALL '.join(each)}) AS together ORDER BY id LIMIT {most}"
+    each = [next_of({"state": f"'{state}'"}, most) for state in states]
+    return f"SELECT * FROM (({') UNION ALL ('.join(each)})) AS together ORDER BY id LIMIT {most}"
+
+
+def next_of(more: dict[str, str], most: int) -> str:
+    same = {"destination": "$1"} | more
+    between = f"{within(same, '$2::uuid', '$3::uuid')} AND id > $2::uuid AND id < $3::uuid"
+    return f"SELECT id, state, type FROM deliveries WHERE {between} ORDER BY {in_order(same)} LIMIT {most}"
 
 
 FITS = "state = ANY ($4::text[]) AND ($5::text[] IS NULL OR type = ANY ($5))"
@@ -211,6 +217,7 @@ async def advance_one(connection: Connection, now: datetime) -> bool:
         replay = await connection.fetchrow(TAKE, now)
         if replay is None:
             return False
+        await connection.execute(IN_ORDER)
         allowed, moved_at = pace(replay["rate"], replay["moved_at"], now)
         states = replay["states"]
         found = await connection.fetchrow(

@@ -1,6 +1,6 @@
 """Deliveries, their attempts and replays over HTTP."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, cast, get_args
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from tidings.access.guards import may
 from tidings.access.idempotency import OnceKey, answer_once
 from tidings.access.principals import KeyHolder
 from tidings.deliveries.ledger.attempts import list_attempts
+from tidings.deliveries.ledger.clock import time_of
 from tidings.deliveries.ledger.listing import Wanted, get_delivery, list_deliveries
 from tidings.deliveries.ledger.replays import cancel_replay, create_replay, get_replay, list_replays
 from tidings.deliveries.ledger.resend import cancel, resend
@@ -119,7 +120,7 @@ async def post_resending(
 ) -> DeliveryInfo:
     """Send a delivery again, now, with the same id (`webhook-id`); if it fails, the whole schedule lies before it again."""
     async with tenant_transaction(database, holder.tenant.id) as connection:
-        info = await resend(connection, holder, delivery, datetime.now(UTC))
+        info = await resend(connection, holder, delivery, await time_of(connection))
     waker.wake(holder.tenant.shard)
     return info
 
@@ -136,7 +137,7 @@ async def post_cancelling(
 ) -> DeliveryInfo:
     """Give up a delivery that waits or is held. One that is on its way just now may still arrive, and is `delivered` then."""
     async with tenant_transaction(database, holder.tenant.id) as connection:
-        info = await cancel(connection, holder, delivery, datetime.now(UTC))
+        info = await cancel(connection, holder, delivery, await time_of(connection))
     waker.wake(holder.tenant.shard)
     return info
 
@@ -156,8 +157,8 @@ async def post_replay(
     once: NamedDependency[OnceKey | None],
 ) -> Response[bytes]:
     """Send again what an endpoint or an integration was to get between two times, at a rate; dead deliveries unless said otherwise."""
-    now = datetime.now(UTC)
     async with tenant_transaction(database, holder.tenant.id) as connection:
+        now = await time_of(connection)
         answer = await answer_once(connection, holder.tenant.id, once, lambda: create_replay(connection, holder, data, now), status=202)
     waker.wake(holder.tenant.shard)
     return answer

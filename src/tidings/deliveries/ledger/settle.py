@@ -4,40 +4,42 @@ Fenced: an attempt that was given up for lost in the meantime is settled already
 with whatever is not simply delivered its lane is changed, in the same transaction: when it is due again, and what the breaker makes of it.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from tidings.deliveries.lanes.report import report
 from tidings.deliveries.ledger.claim import Claimed
+from tidings.deliveries.ledger.clock import time_of
 from tidings.deliveries.ledger.outcome import Next, Outcome
 from tidings.events.entry import NewEvent
 from tidings.events.outbox import append
 from tidings.outbound.latency import Latency
 from tidings.platform.postgres import Connection
 
+# Times come as seconds from now by the clock of the worker, and are written by PostgreSQL's (`clock.py`).
+# `settled` hands on what it was given: a plan made once for all expects a handful of results, and would join them with these row by row.
 SETTLE = """
-WITH result AS MATERIALIZED (
-    SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::real[], $8::real[], $9::real[],
-        $10::real[], $11::real[], $12::bytea[], $13::boolean[], $14::text[], $15::timestamptz[], $16::timestamptz[])
-        AS r (delivery, number, outcome, reason, detail, status, dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms, response, truncated,
-              state, next_attempt_at, ended_at)
-), settled AS (
-    UPDATE attempts a SET ended_at = r.ended_at, outcome = r.outcome, reason = r.reason, detail = r.detail, status = r.status,
+WITH settled AS (
+    UPDATE attempts a SET outcome = r.outcome, reason = r.reason, detail = r.detail, status = r.status,
         dns_ms = r.dns_ms, connect_ms = r.connect_ms, tls_ms = r.tls_ms, first_byte_ms = r.first_byte_ms, total_ms = r.total_ms,
-        response = r.response, truncated = r.truncated, next_attempt_at = r.next_attempt_at
-    FROM result r WHERE a.delivery = r.delivery AND a.number = r.number AND a.outcome IS NULL
-    RETURNING a.delivery
+        response = r.response, truncated = r.truncated,
+        ended_at = statement_timestamp() + r.ended_in * interval '1 second',
+        next_attempt_at = statement_timestamp() + r.next_attempt_in * interval '1 second'
+    FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::real[], $8::real[], $9::real[],
+        $10::real[], $11::real[], $12::bytea[], $13::boolean[], $14::text[], $15::float8[], $16::float8[])
+        AS r (delivery, number, outcome, reason, detail, status, dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms, response, truncated,
+              state, next_attempt_in, ended_in)
+    WHERE a.delivery = r.delivery AND a.number = r.number AND a.outcome IS NULL
+    RETURNING r.delivery, r.number, r.reason, r.state, a.next_attempt_at, a.ended_at
 )
-UPDATE deliveries d SET attempts = r.number, reason = r.reason, lease_until = NULL,
+UPDATE deliveries d SET attempts = s.number, reason = s.reason, lease_until = NULL,
     -- One that was cancelled while it was on its way is delivered if it arrived, and cancelled if not.
-    state = CASE WHEN d.state = 'pending' OR r.state = 'delivered' THEN r.state ELSE d.state END,
-    next_attempt_at = coalesce(r.next_attempt_at, d.next_attempt_at),
-    finished_at = CASE WHEN r.state <> 'pending' THEN r.ended_at ELSE d.finished_at END
-FROM result r JOIN settled s ON s.delivery = r.delivery
-WHERE d.id = r.delivery
+    state = CASE WHEN d.state = 'pending' OR s.state = 'delivered' THEN s.state ELSE d.state END,
+    next_attempt_at = coalesce(s.next_attempt_at, d.next_attempt_at),
+    finished_at = CASE WHEN s.state <> 'pending' THEN s.ended_at ELSE d.finished_at END
+FROM settled s WHERE d.id = s.delivery
 RETURNING d.id::text
 """
 # The next one of a key, when the one before it has come to its end.
@@ -68,14 +70,17 @@ class Result(msgspec.Struct, frozen=True):
         return self.next.state == "delivered" and self.of.order_key is None and self.echo is None
 
 
-async def settle(connection: Connection, results: Sequence[Result]) -> set[str]:
-    """Write them, in a transaction of its own. Answers the deliveries whose attempt had not been given up."""
+async def settle(connection: Connection, results: Sequence[Result], unheard: Mapping[int, Sequence[Outcome]] | None = None) -> set[str]:
+    """Write them, in a transaction of its own. Answers the deliveries whose attempt had not been given up.
+
+    unheard: successes that were written before, and that their lanes have not heard of.
+    """
     if all(result.is_plain for result in results):
         return await write(connection, results)
     async with connection.transaction():
         written = await write(connection, results)
         # Locks the lanes. A planner that finds one of a key still under way has committed its follower by then.
-        await report(connection, by_lane([result for result in results if not result.is_plain]), datetime.now(UTC))
+        await report(connection, news(results, unheard or {}), await time_of(connection), datetime.now(UTC))
         await advance(connection, [result.of for result in results if result.of.order_key is not None and result.next.state != "pending"])
         await append(connection, [result.echo for result in results if result.echo is not None and result.of.id in written])
         return written
@@ -87,16 +92,26 @@ async def advance(connection: Connection, ended: Sequence[Claimed]) -> None:
         await connection.execute(ADVANCE, [one.destination for one in ended], [one.order_key for one in ended])
 
 
-def by_lane(results: Sequence[Result]) -> dict[int, list[Outcome]]:
-    lanes: defaultdict[int, list[Outcome]] = defaultdict(list)
+def news(results: Sequence[Result], unheard: Mapping[int, Sequence[Outcome]]) -> dict[int, list[Outcome]]:
+    """What is told to the lanes where something has to change: all that ended there, in its order.
+
+    Told of failures alone, a breaker would open where most attempts go well.
+    """
+    lanes = {lane: list(unheard.get(lane, ())) for lane in troubled(results)}
     for result in results:
-        lanes[result.of.destination].append(result.outcome)
+        if result.of.destination in lanes:
+            lanes[result.of.destination].append(result.outcome)
     return lanes
+
+
+def troubled(results: Sequence[Result]) -> set[int]:
+    return {result.of.destination for result in results if not result.is_plain}
 
 
 async def write(connection: Connection, results: Sequence[Result]) -> set[str]:
     outcomes = [result.outcome for result in results]
     latencies = [outcome.latency or UNTIMED for outcome in outcomes]
+    now = datetime.now(UTC)
     rows = await connection.fetch(
         SETTLE,
         [result.of.id for result in results],
@@ -113,7 +128,7 @@ async def write(connection: Connection, results: Sequence[Result]) -> set[str]:
         [outcome.response for outcome in outcomes],
         [outcome.truncated for outcome in outcomes],
         [result.next.state for result in results],
-        [result.next.at for result in results],
-        [result.ended_at for result in results],
+        [None if result.next.at is None else (result.next.at - now).total_seconds() for result in results],
+        [(result.ended_at - now).total_seconds() for result in results],
     )
     return {row[0] for row in rows}

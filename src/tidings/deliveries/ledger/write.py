@@ -6,12 +6,18 @@ from uuid import UUID
 import msgspec
 
 from tidings.events.entry import LogEvent
-from tidings.platform.ids import uuid7_texts
+from tidings.platform.ids import rise_above, uuid7_texts
 from tidings.platform.postgres import Connection
 
 # Those who deliver in order hold their lane meanwhile: otherwise the last one of a key could end, and find nobody to wake, between our
 # looking for it and our commit.
 LOCK_ORDERED = "SELECT FROM lanes WHERE destination = ANY ($1) ORDER BY destination FOR UPDATE"
+# A key's deliveries go in the order of their ids, so these rise with the log, though the planner before this one had a faster clock.
+NEWEST = """
+SELECT newest.id FROM unnest($1::bigint[]) AS lane (destination)
+CROSS JOIN LATERAL (SELECT id FROM deliveries d WHERE d.destination = lane.destination ORDER BY id DESC LIMIT 1) AS newest
+ORDER BY newest.id DESC LIMIT 1
+"""
 WRITE = """
 INSERT INTO deliveries (id, project, destination, subscriber, notification, type, shard, position, event_at, accepted_at, order_key,
     state, reason, next_attempt_at)
@@ -57,6 +63,9 @@ async def write(connection: Connection, shard: int, plans: Sequence[Plan]) -> li
     ordered = {plan.destination for plan in plans if plan.order_key is not None}
     if ordered:
         await connection.execute(LOCK_ORDERED, list(ordered))
+        newest = await connection.fetchval(NEWEST, list(ordered))
+        if newest is not None:
+            rise_above(newest)
     events = [plan.event for plan in plans]
     rows = await connection.fetch(
         WRITE,

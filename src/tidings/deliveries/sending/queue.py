@@ -4,7 +4,9 @@ A job is only a call: what is to be done stands in PostgreSQL, and a lost one is
 ARQ's own retries, results or schedules is used. Jobs are msgpack: ARQ's pickle would let whoever writes to Redis run code here.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -18,7 +20,9 @@ JOB = "deliver"
 # Many enough that a job's own cost (about 1 ms, of ARQ) is none to speak of; few enough that they spread over the workers.
 IDS_A_JOB = 100
 # Of one that nobody took: its leases ran out long before.
-EXPIRES_MS = 60_000
+EXPIRES_S = 60
+# ARQ takes a job when its time has come, by the clock of the worker that looks. A day ago it has come on all of them.
+EARLIER = timedelta(days=1)
 # ARQ's own 0.5 s would be the longest part of a delivery's way; at 0.01 s an idle worker takes some 3 % of a core.
 POLL_S = 0.01
 # Ends those who were left behind by a fault of ours. A job only claims and starts; it waits while its worker is full.
@@ -32,18 +36,33 @@ def open_queue(redis_url: str) -> ArqRedis:
         job_serializer=msgspec.msgpack.encode,
         job_deserializer=msgspec.msgpack.decode,
         default_queue_name=QUEUE,
-        expires_extra_ms=EXPIRES_MS,
     )
 
 
-async def enqueue(queue: ArqRedis, ids: Sequence[str]) -> None:
-    """Raises what REDIS_AWAY names."""
+async def enqueue(queue: ArqRedis, ids: Sequence[str], now: datetime) -> None:
+    """Raises what REDIS_AWAY names. now: the ledger's, so that the jobs of all planners are in one order."""
     for start in range(0, len(ids), IDS_A_JOB):
-        await queue.enqueue_job(JOB, list(ids[start : start + IDS_A_JOB]))
+        await queue.enqueue_job(JOB, list(ids[start : start + IDS_A_JOB]), _defer_until=now - EARLIER, _expires=EXPIRES_S)
 
 
 async def waiting_jobs(queue: ArqRedis) -> int:
     return int(await queue.zcard(QUEUE))
+
+
+class QuietWorker(Worker):
+    """Says once that Redis went away, by what it raises, and not again for each job that it had begun."""
+
+    async def main(self) -> None:
+        try:
+            await super().main()
+        finally:
+            for task in self.tasks.values():
+                task.add_done_callback(look_at)
+
+
+def look_at(ended: asyncio.Task[Any]) -> None:
+    """Nobody is told that nobody did."""
+    _ = ended.cancelled() or ended.exception()
 
 
 def worker_on(queue: ArqRedis, deliver: Callable[[Sequence[str]], Awaitable[None]]) -> Worker:
@@ -52,7 +71,7 @@ def worker_on(queue: ArqRedis, deliver: Callable[[Sequence[str]], Awaitable[None
     async def run(ctx: dict[Any, Any], *arguments: Any, **_: Any) -> None:
         await deliver(arguments[0])
 
-    return Worker(
+    return QuietWorker(
         functions=[func(run, name=JOB, max_tries=1, keep_result=0, timeout=JOB_TIMEOUT_S)],
         redis_pool=queue,
         queue_name=QUEUE,

@@ -10,7 +10,7 @@ from loguru import logger
 from tidings.deliveries.connectors.connector import Connector, Reach
 from tidings.deliveries.connectors.redaction import redacted
 from tidings.deliveries.ledger.claim import Claimed, claim, renew
-from tidings.deliveries.ledger.dispatch import LEASE
+from tidings.deliveries.ledger.dispatch import LEASE, MOST_OUT
 from tidings.deliveries.ledger.outcome import Outcome, next_of
 from tidings.deliveries.ledger.settle import Result
 from tidings.deliveries.sending.echoes import Echoes
@@ -21,8 +21,9 @@ from tidings.platform.metrics import ERRORS
 from tidings.platform.postgres import POSTGRES_AWAY
 
 RENEW_S = 3.0
-# Attempts at the same time in one worker. Beyond it jobs wait, and other workers take them.
-MOST_UNDER_WAY = 1000
+# Attempts at the same time in one worker. Beyond it jobs wait, and other workers take them: it is all that is out, so that of one worker
+# alone no project takes all.
+MOST_UNDER_WAY = MOST_OUT
 
 
 class Sender:
@@ -134,6 +135,6 @@ class Sender:
                 continue
             try:
                 async with self.pool.acquire() as connection:
-                    await renew(connection, list(self.under_way), datetime.now(UTC) + LEASE)
+                    await renew(connection, list(self.under_way), LEASE)
             except POSTGRES_AWAY as error:
                 logger.warning("Leases could not be renewed: {}", type(error).__name__)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 import asyncpg
 from loguru import logger
@@ -10,15 +9,16 @@ from msgspec.structs import replace
 
 from tidings.deliveries.lanes.report import report
 from tidings.deliveries.ledger.claim import Claimed
+from tidings.deliveries.ledger.clock import time_of
 from tidings.deliveries.ledger.outcome import Outcome
-from tidings.deliveries.ledger.settle import Result, settle
+from tidings.deliveries.ledger.settle import Result, settle, troubled
 from tidings.deliveries.levels.gauges import count_settled
 from tidings.platform.ending import end_tasks
 from tidings.platform.metrics import ERRORS
 from tidings.platform.postgres import CONNECTION_LOST, POSTGRES_AWAY
 
 AGAIN_S = 0.25
-# Lanes hear of what went well so often; of what did not, at once (`settle`).
+# Lanes hear of what went well so often; of what did not at once, and of all that went well before it (`settle`).
 GOOD_NEWS_S = 0.5
 REFUSALS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 UNWRITABLE = "unwritable"
@@ -36,6 +36,7 @@ class Settler:
         self.idle = asyncio.Event()
         self.idle.set()
         self.tasks: list[asyncio.Task[None]] = []
+        self.is_troubled = False
 
     def start(self) -> None:
         self.tasks = [asyncio.create_task(self.run()), asyncio.create_task(self.tell_good_news())]
@@ -62,21 +63,32 @@ class Settler:
 
     async def settle(self, batch: Sequence[Result]) -> bool:
         """Whether it is written. Again and again otherwise: attempts given up for lost meanwhile are fenced off."""
+        lanes = troubled(batch)
+        # Lost if this is not written: a lane that hears of fewer successes is wrong for half a minute at most.
+        unheard = {lane: self.good.pop(lane) for lane in lanes if lane in self.good}
         try:
             async with self.pool.acquire() as connection:
-                written = await settle(connection, batch)
+                written = await settle(connection, batch, unheard)
         except CONNECTION_LOST as error:
-            return not_now(batch, error)
+            return self.not_now(batch, error)
         except asyncpg.PostgresError as error:
             # What is away or overloaded comes back; what it refuses to keep, it always will.
-            return await self.settle_apart(batch) if isinstance(error, REFUSALS) else not_now(batch, error)
+            return await self.settle_apart(batch) if isinstance(error, REFUSALS) else self.not_now(batch, error)
         except Exception:  # without this loop nothing would be settled any more, and all be sent again as lost
             return await self.settle_apart(batch)
+        self.is_troubled = False
         count_settled(batch, written, self.connector_of)
         for result in batch:
-            if result.is_plain:
+            if result.of.destination not in lanes:
                 self.good.setdefault(result.of.destination, []).append(result.outcome)
         return True
+
+    def not_now(self, batch: Sequence[Result], error: Exception) -> bool:
+        """Told once, and not four times a second."""
+        if not self.is_troubled:
+            logger.warning("{} attempts could not be settled ({}); trying again", len(batch), type(error).__name__)
+        self.is_troubled = True
+        return False
 
     async def settle_apart(self, batch: Sequence[Result]) -> bool:
         """One of them cannot be written as it is. The others must not wait for that, and of the one its end counts."""
@@ -102,15 +114,10 @@ class Settler:
                 continue
             try:
                 async with self.pool.acquire() as connection, connection.transaction():
-                    await report(connection, good, datetime.now(UTC))
+                    await report(connection, good, await time_of(connection))
             except POSTGRES_AWAY as error:
-                # A lane that hears of fewer successes is wrong for half a minute at most.
+                # As above: a lane that hears of fewer is soon right again.
                 logger.warning("Lanes could not be told of {} successes: {}", sum(map(len, good.values())), type(error).__name__)
             except Exception:  # a half-open breaker closes by this alone
                 logger.exception("Lanes could not be told what went well")
                 ERRORS.labels("deliveries").inc()
-
-
-def not_now(batch: Sequence[Result], error: Exception) -> bool:
-    logger.warning("{} attempts could not be settled ({}); trying again", len(batch), type(error).__name__)
-    return False
