@@ -49,7 +49,7 @@ class Hurried(Outbound):
     """As ever, but without patience."""
 
     def __init__(self, patient: Outbound) -> None:
-        self.session, self.policy = patient.session, patient.policy
+        self.connector, self.pool, self.policy = patient.connector, patient.pool, patient.policy
 
     async def request(self, *arguments: Any, **options: Any) -> Any:
         return await super().request(*arguments, **options | {"timeout_s": HURRIED_S})

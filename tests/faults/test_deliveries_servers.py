@@ -35,8 +35,9 @@ async def test_killed_workers_planners_and_servers_lose_no_delivery_and_send_non
     deployment: Deployment, api_key: str, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with delivering(deployment, api_key, seed, rate=PER_S / ENDPOINTS) as under_way:
-        for name in ("one", "two"):
-            await under_way.endpoint(Door(f"/{name}", seed, fails=0.2), [1] * 10)
+        await under_way.endpoint(Door("/quick", seed, fails=0.2), [1] * 10)
+        # Whoever is killed has some of these under way.
+        await under_way.endpoint(Door("/slow", seed, fails=0.2, hangs=0.3, hangs_s=1), [1] * 10)
         await under_way.endpoint(Door("/short", seed, fails=0.15, doomed=0.03), [1, 1])
         under_way.load.publish()
         await under_way.until_accepted(PER_S / ENDPOINTS)
