@@ -140,6 +140,46 @@ async def test_a_large_body_in_one_piece_with_the_head_counts_as_no_head(client:
     assert len(answered.body) == 500_000
 
 
+async def test_more_headers_than_any_server_sends_are_too_many(client: Outbound) -> None:
+    async with serving(answering(HEAD + b"a:b\r\n" * 5000 + b"Content-Length: 0\r\n\r\n")) as server:
+        with pytest.raises(HeadTooLarge):
+            await client.request("GET", url_of(server))
+
+
+@pytest.mark.parametrize("encoding", [b"", b"Transfer-Encoding: gzip\r\n"], ids=["not said", "not chunked"])
+async def test_a_body_whose_end_is_not_said_ends_with_the_connection(client: Outbound, encoding: bytes) -> None:
+    async def end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(HEAD + encoding + b"\r\nabc")
+        await writer.drain()
+
+    async with serving(end) as server:
+        answered = await client.request("GET", url_of(server))
+    assert (answered.body, answered.truncated) == (b"abc", False)
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["together", "later"])
+async def test_what_follows_an_answer_unasked_is_not_taken_for_the_next_one(client: Outbound, together: bool) -> None:
+    forged = b"HTTP/1.1 299 Forged\r\nContent-Length: 0\r\n\r\n"
+    came_back = asyncio.Event()
+
+    async def twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(OK + forged if together else OK)
+        await writer.drain()
+        if not together:
+            writer.write(forged)
+            await writer.drain()
+        await reader.read()
+        came_back.set()
+
+    async with serving(twice) as server:
+        assert (await client.request("GET", url_of(server))).status == 200
+        await asyncio.wait_for(came_back.wait(), 10)
+        answered = await client.request("GET", url_of(server))
+        assert (answered.status, answered.reused) == (200, False)
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -16,6 +16,8 @@ from tidings.outbound.errors import BrokenAnswer, HeadTooLarge, OutboundFailed
 
 # Bytes of an answer that are no body: status line, headers, informational answers, trailers, the frames of chunks.
 LARGEST_HEAD = 64 * 1024
+# What is made of headers takes longer for each that has the name of another.
+MOST_HEADERS = 200
 # A chunk of one byte comes with five of frame; beyond this the frames carry something else.
 FRAMES_PER_BYTE = 8
 
@@ -111,16 +113,26 @@ class Wire(asyncio.Protocol):
 
     # The parser
 
+    def on_message_begin(self) -> None:
+        if self.answer is None or self.answer.done():
+            # A second answer behind the first: nobody asked for it either.
+            self.abort()
+
     def begin_message(self) -> None:
         self.is_headed = False
         self.headers: list[tuple[bytes, bytes]] = []
         self.kept: list[bytes] = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.is_headed:
-            self.headers.append((name, value))
+        if self.is_headed:
+            return
+        self.headers.append((name, value))
+        if len(self.headers) > MOST_HEADERS:
+            self.fail(HeadTooLarge(f"The answer has more than {MOST_HEADERS} headers."))
 
     def on_headers_complete(self) -> None:
+        if self.answer is None or self.answer.done():
+            return
         status = self.parser.get_status_code()
         if is_informational(status):
             return
@@ -170,4 +182,7 @@ def is_informational(status: int) -> bool:
 
 def is_delimited(headers: list[tuple[bytes, bytes]]) -> bool:
     """Whether the answer says where its body ends; otherwise that is the connection's end (RFC 9112 §6.3)."""
-    return any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in headers)
+    return any(
+        name.lower() == b"content-length" or (name.lower() == b"transfer-encoding" and b"chunked" in value.lower())
+        for name, value in headers
+    )
