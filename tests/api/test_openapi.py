@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from typing import Any
 
 import aiohttp
@@ -18,6 +19,8 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 
 # A stream stays open: tests/stream has it. Those that can wait are asked not to.
+# Of right and of wrong input, for each operation.
+EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES") or 6)
 OPEN_ENDED = ["OpenStream"]
 
 
@@ -39,7 +42,7 @@ def exercise(project: Project, token: str, mode: GenerationMode) -> None:
 
 def check_operation(operation: Any, credential: str, mode: GenerationMode) -> None:
     @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=10, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     def check(case: Any) -> None:
         if case.query and "wait" in case.query:
             case.query["wait"] = 0
