@@ -24,6 +24,7 @@ MEASURES = (
     "topic",
     "sequencer",
     "deliveries",
+    "hanging",
     "ledger",
     "overload",
     "reconnect",

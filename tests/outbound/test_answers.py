@@ -9,8 +9,9 @@ import pytest
 from outbound.ground import LOCAL, OK, Server, answering, names, pouring, read_request, serving
 
 from tidings.outbound import client as client_module
+from tidings.outbound import pool as pool_module
 from tidings.outbound.client import Outbound, open_outbound
-from tidings.outbound.errors import Blocked, BrokenAnswer, HeadTooLarge, TimedOut
+from tidings.outbound.errors import Blocked, BrokenAnswer, HeadTooLarge, NotConnected, TimedOut
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 WITHOUT_END = HEAD + b"Content-Length: 1000000000000\r\n\r\n"
@@ -158,26 +159,72 @@ async def test_a_body_whose_end_is_not_said_ends_with_the_connection(client: Out
     assert (answered.body, answered.truncated) == (b"abc", False)
 
 
-@pytest.mark.parametrize("together", [True, False], ids=["together", "later"])
-async def test_what_follows_an_answer_unasked_is_not_taken_for_the_next_one(client: Outbound, together: bool) -> None:
-    forged = b"HTTP/1.1 299 Forged\r\nContent-Length: 0\r\n\r\n"
-    came_back = asyncio.Event()
+FORGED = b"HTTP/1.1 299 Forged\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK + FORGED,
+        OK + FORGED[:1],
+        OK + FORGED[:20],
+        OK + b"\r\n",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 40\r\n\r\n" + FORGED,
+        b"HTTP/1.1 304 Not Modified\r\n\r\n" + FORGED[:20],
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n",
+    ],
+    ids=["an answer", "a byte", "half an answer", "a line", "behind 204", "behind 304", "another protocol"],
+)
+async def test_a_connection_on_which_more_came_than_an_answer_is_not_used_again(client: Outbound, answer: bytes) -> None:
+    async with serving(answering(answer)) as server:
+        first = await client.request("GET", url_of(server))
+        second = await client.request("GET", url_of(server))
+    assert first.status == second.status == int(answer[9:12])
+    assert not second.reused
+
+
+async def test_what_comes_later_and_unasked_is_not_taken_for_the_next_answer(client: Outbound) -> None:
+    ended = asyncio.Event()
 
     async def twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
-        writer.write(OK + forged if together else OK)
+        writer.write(OK)
         await writer.drain()
-        if not together:
-            writer.write(forged)
-            await writer.drain()
+        await asyncio.sleep(0.05)  # a segment of its own; in one with the answer it is the test above
+        writer.write(FORGED)
         await reader.read()
-        came_back.set()
+        ended.set()
 
     async with serving(twice) as server:
         assert (await client.request("GET", url_of(server))).status == 200
-        await asyncio.wait_for(came_back.wait(), 10)
-        answered = await client.request("GET", url_of(server))
-        assert (answered.status, answered.reused) == (200, False)
+        await asyncio.wait_for(ended.wait(), 10)
+        assert (await client.request("GET", url_of(server))).status == 200
+
+
+async def test_a_second_try_that_finds_nobody_does_not_hide_that_the_first_was_sent(client: Outbound) -> None:
+    async with serving(dying) as server:
+        await client.request("POST", url_of(server), body=b"{}")
+        url = url_of(server)
+
+        async def gone(*_: object) -> None:
+            raise NotConnected("gone")
+
+        connect, client.connector.connect = client.connector.connect, gone  # type: ignore[method-assign,assignment]
+        try:
+            with pytest.raises(BrokenAnswer) as broken:
+                await client.request("POST", url, body=b"{}", repeatable=True)
+        finally:
+            client.connector.connect = connect  # type: ignore[method-assign]
+    assert broken.value.may_have_arrived
+
+
+async def test_few_connections_are_kept_however_many_names_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "MOST_IDLE", 5)
+    known = {f"h{number}.example": ["127.0.0.1"] for number in range(20)}
+    async with serving(answering(OK)) as server, open_outbound(LOCAL, names(known)) as client:
+        for name in known:
+            await client.request("GET", f"http://{name}:{server.port}/")
+        assert len(client.pool.ages) == sum(map(len, client.pool.idle.values())) == 5
 
 
 @pytest.mark.parametrize(

@@ -10,18 +10,20 @@ class Attempt:
     """timeout_s, connect_s: as in `Outbound.request`.
 
     reused: whether the connection was there before.   ready_at: when it was this request's, on the clock of time.perf_counter.
-    first_byte_at: of the answer, by the same clock.   status: of the answer, once its head has come.
+    was_sent: whether a byte of it may have left, in either try.   first_byte_at: of the answer, by the same clock.
+    status: of the answer, once its head has come.
     """
 
     __slots__ = (
         *("timeout_s", "connect_s", "started_at", "phase", "reused", "dns_ms", "connect_ms", "tls_ms"),
-        *("ready_at", "first_byte_at", "status"),
+        *("ready_at", "was_sent", "first_byte_at", "status"),
     )
 
     def __init__(self, timeout_s: float, connect_s: float) -> None:
         self.timeout_s = timeout_s
         self.connect_s = connect_s
         self.started_at = time.perf_counter()
+        self.was_sent = False
         self.begin()
 
     def begin(self) -> None:
@@ -41,6 +43,7 @@ class Attempt:
     def take(self) -> None:
         """A connection is this request's now."""
         self.ready_at = time.perf_counter()
+        self.was_sent = True
         self.phase = "answer"
 
     @property

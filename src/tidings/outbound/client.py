@@ -101,11 +101,17 @@ class Outbound:
             wire = await self.wire_to(place, url, attempt)
             try:
                 return await self.send(wire, place, attempt, method, request, keep_bytes)
-            except BrokenAnswer:
+            except BrokenAnswer as error:
                 if not (repeatable and attempt.reused and attempt.is_unheard):
                     raise
+                broken = error
             attempt.begin()
-            return await self.send(await self.connect(url, attempt), place, attempt, method, request, keep_bytes)
+            try:
+                wire = await self.connect(url, attempt)
+            except (OutboundFailed, TimeoutError):
+                # "Took no connection" would say that nothing was sent.
+                raise broken from None
+            return await self.send(wire, place, attempt, method, request, keep_bytes)
         finally:
             self.pool.leave(place)
 
@@ -173,5 +179,5 @@ def as_failure(error: OutboundFailed | TimeoutError, url: URL, attempt: Attempt)
     failure = error if isinstance(error, OutboundFailed) else TimedOut(url.raw_host or "", attempt.timeout_s, attempt.phase)
     failure.latency = attempt.latency()
     failure.status_seen = attempt.status
-    failure.may_have_arrived = attempt.ready_at is not None
+    failure.may_have_arrived = attempt.was_sent
     return failure

@@ -9,6 +9,8 @@ from tidings.outbound.wire import Wire
 # Servers close what is idle after 5 s (Node, uvicorn) or more. A request sent into a connection that is just being closed is lost.
 KEEP_ALIVE_S = 4.0
 SWEEP_S = 1.0
+# Whoever has a thousand names would have us keep a thousand connections.
+MOST_IDLE = 250
 
 # Scheme, host and port: https never takes a connection of http.
 Place = tuple[str, str, int]
@@ -24,6 +26,9 @@ class Pool:
         self.busy: Counter[Place] = Counter()
         self.waiting: dict[Place, deque[asyncio.Future[None]]] = {}
         self.idle: dict[Place, list[Wire]] = {}
+        # The one that has been idle longest comes first.
+        self.ages: dict[Wire, Place] = {}
+        self.is_closed = False
         self.sweeper: asyncio.TimerHandle | None = None
 
     # Who may
@@ -80,39 +85,48 @@ class Pool:
 
     def take(self, place: Place) -> Wire | None:
         """The one that was used last, of those that still stand."""
-        wires = self.idle.get(place, [])
         oldest = time.monotonic() - KEEP_ALIVE_S
-        while wires:
-            wire = wires.pop()
+        while place in self.idle:
+            wire = self.idle[place][-1]
+            self.forget_idle(wire)
             if wire.is_usable and wire.idle_since > oldest:
                 return wire
             wire.abort()
         return None
 
     def keep(self, place: Place, wire: Wire) -> None:
-        if not wire.is_usable:
+        if not wire.is_usable or self.is_closed:
+            wire.abort()
             return
         wire.idle_since = time.monotonic()
         self.idle.setdefault(place, []).append(wire)
+        self.ages[wire] = place
+        if len(self.ages) > MOST_IDLE:
+            self.drop(next(iter(self.ages)))
         if self.sweeper is None:
             self.sweeper = asyncio.get_running_loop().call_later(SWEEP_S, self.sweep)
+
+    def drop(self, wire: Wire) -> None:
+        self.forget_idle(wire)
+        wire.abort()
+
+    def forget_idle(self, wire: Wire) -> None:
+        place = self.ages.pop(wire)
+        self.idle[place].remove(wire)
+        if not self.idle[place]:
+            del self.idle[place]
 
     def sweep(self) -> None:
         """Close what has been idle too long."""
         oldest = time.monotonic() - KEEP_ALIVE_S
-        for place, wires in list(self.idle.items()):
-            for wire in wires:
-                if wire.idle_since <= oldest:
-                    wire.abort()
-            self.idle[place] = [wire for wire in wires if wire.is_usable]
-            if not self.idle[place]:
-                del self.idle[place]
-        self.sweeper = asyncio.get_running_loop().call_later(SWEEP_S, self.sweep) if self.idle else None
+        for wire in list(self.ages):
+            if wire.idle_since <= oldest or not wire.is_usable:
+                self.drop(wire)
+        self.sweeper = asyncio.get_running_loop().call_later(SWEEP_S, self.sweep) if self.ages else None
 
     def close(self) -> None:
+        self.is_closed = True
         if self.sweeper is not None:
             self.sweeper.cancel()
-        for wires in self.idle.values():
-            for wire in wires:
-                wire.abort()
-        self.idle.clear()
+        for wire in list(self.ages):
+            self.drop(wire)

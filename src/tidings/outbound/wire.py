@@ -64,10 +64,12 @@ class Wire(asyncio.Protocol):
         try:
             self.transport.write(request)
             return await answer
+        except BaseException:
+            # Also of one who gives up just as the answer comes: nobody else has this connection.
+            self.abort()
+            raise
         finally:
             timer.cancel()
-            if not answer.done() or answer.cancelled():
-                self.abort()
             self.answer = self.parser = None
 
     def abort(self) -> None:
@@ -88,14 +90,23 @@ class Wire(asyncio.Protocol):
         if self.attempt.first_byte_at is None:
             self.attempt.first_byte_at = time.perf_counter()
         self.seen += len(data)
+        # An answer ends with the last byte that came. What follows it is nobody's, and its end would be taken for the next answer.
+        self.feed(memoryview(data)[:-1])
+        if self.answer.done():
+            self.abort()
+        else:
+            self.feed(data[-1:])
+        if self.seen - self.body_length > LARGEST_HEAD + FRAMES_PER_BYTE * self.body_length:
+            self.fail(HeadTooLarge(f"The headers of the answer went beyond {LARGEST_HEAD // 1024} KiB."))
+
+    def feed(self, data: bytes | memoryview) -> None:
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self.finish(keep=False)
+            # Which we never ask for.
+            self.abort()
         except httptools.HttpParserError:
             self.fail(BrokenAnswer(f"{self.host} answered with what is no HTTP."))
-        if self.seen - self.body_length > LARGEST_HEAD + FRAMES_PER_BYTE * self.body_length:
-            self.fail(HeadTooLarge(f"The headers of the answer went beyond {LARGEST_HEAD // 1024} KiB."))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.answer is not None and not self.answer.done():
@@ -112,11 +123,6 @@ class Wire(asyncio.Protocol):
             self.fail(BrokenAnswer(f"{self.host} broke off its answer."))
 
     # The parser
-
-    def on_message_begin(self) -> None:
-        if self.answer is None or self.answer.done():
-            # A second answer behind the first: nobody asked for it either.
-            self.abort()
 
     def begin_message(self) -> None:
         self.is_headed = False
@@ -140,7 +146,7 @@ class Wire(asyncio.Protocol):
         self.attempt.status = status
         self.attempt.phase = "body"
         self.is_until_end = not is_delimited(self.headers)
-        self.keeps = self.parser.should_keep_alive()
+        self.keeps = status != 101 and self.parser.should_keep_alive()
         if not self.has_body:
             self.finish(keep=False)
 
@@ -177,7 +183,7 @@ class Wire(asyncio.Protocol):
 
 def is_informational(status: int) -> bool:
     """It is followed by another (RFC 9110 §15.2), except where it changes the protocol."""
-    return status < 200 and status != 101
+    return 100 <= status < 200 and status != 101
 
 
 def is_delimited(headers: list[tuple[bytes, bytes]]) -> bool:

@@ -9,6 +9,9 @@ from tidings.deliveries.ledger.outcome import Kind, Outcome
 from tidings.outbound.client import Answer
 from tidings.outbound.errors import OutboundFailed
 
+# How msgspec says that an answer's body is not what it should be: bad UTF-8 and deep nesting have exceptions of their own.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 
 def answered(
     answer: Answer, kind: Kind, now: datetime, *, reason: str = "", detail: str = "", at: datetime | None = None, is_gone: bool = False

@@ -8,6 +8,7 @@ import msgspec
 
 from tidings.access.idempotency import HEADER
 from tidings.deliveries.connectors.analytics.answer import UNAUTHORIZED
+from tidings.deliveries.connectors.answered import UNREADABLE
 from tidings.deliveries.connectors.redaction import redacted
 from tidings.deliveries.connectors.stripe_meter.answer import MOST_WORDS, StripeError, error_of
 from tidings.deliveries.ledger.outcome import Outcome
@@ -46,7 +47,7 @@ def made_of(answer: Answer, secrets: Mapping[str, Any]) -> Made:
         raise BadAnswer(f"Stripe answered {answer.status}, a redirect, and redirects are not followed.")
     try:
         link = msgspec.json.decode(answer.body, type=PaymentLink)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         raise BadAnswer("Stripe answered what is no payment link. Its dashboard shows whether it was made.") from None
     if not is_of_stripe(link.url):
         raise BadAnswer(f"Stripe made {link.id}, whose address is not one of https://…stripe.com; it is not handed on.")

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from tidings.deliveries.connectors.analytics.answer import outcome_of
+from tidings.deliveries.connectors.answered import UNREADABLE
 from tidings.deliveries.ledger.outcome import Outcome
 from tidings.outbound.client import Answer
 
@@ -52,6 +53,6 @@ def validated_of(answer: Answer) -> Validated | None:
     """None for a 400 that is about the request and not about events."""
     try:
         validated = msgspec.json.decode(answer.body, type=Validated)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     return validated if validated.failed_records else None

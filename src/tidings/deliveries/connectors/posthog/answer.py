@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 
 from tidings.deliveries.connectors.analytics.answer import outcome_of
+from tidings.deliveries.connectors.answered import UNREADABLE
 from tidings.deliveries.ledger.outcome import Outcome
 from tidings.outbound.client import Answer
 
@@ -25,5 +26,5 @@ def quota_limited(body: bytes) -> list[str]:
     """Older versions answer a number, so what is no such answer limits nothing."""
     try:
         return msgspec.json.decode(body, type=Accepted).quota_limited or []
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return []

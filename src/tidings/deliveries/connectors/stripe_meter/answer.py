@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 
 from tidings.deliveries.connectors.analytics.answer import UNAUTHORIZED, outcome_of
+from tidings.deliveries.connectors.answered import UNREADABLE
 from tidings.deliveries.ledger.outcome import Outcome
 from tidings.outbound.client import Answer
 
@@ -55,7 +56,7 @@ def is_curable(answer: Answer, error: StripeError) -> bool:
 def error_of(body: bytes) -> StripeError:
     try:
         return msgspec.json.decode(body, type=Failed).error
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return StripeError()
 
 
@@ -65,5 +66,5 @@ def total_of(answer: Answer) -> float | None:
         return None
     try:
         return sum(one.aggregated_value for one in msgspec.json.decode(answer.body, type=Summaries).data)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
