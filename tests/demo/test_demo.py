@@ -77,6 +77,8 @@ async def test_a_device_that_was_unplugged_gets_what_it_missed_in_order_and_once
 
     await demo.device("ana-phone").get_by_role("button", name="Plug in").click()
     await expect(demo.device("ana-phone").locator(".notice")).to_have_text("Back. 3 missed, 3 delivered.", timeout=SOON_MS)
+    # The notice is of the stream; the inbox draws what came in its next frame.
+    await expect(demo.device("ana-phone").locator("article")).to_have_count(4, timeout=SOON_MS)
     assert await titles(demo, "ana-phone") == ["Missed three", "Missed two", "Missed one", "Before"]
     await demo.is_unread("ana-phone", "Before", False)
     await demo.has_unread("ana-phone", 3)
