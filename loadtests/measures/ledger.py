@@ -29,6 +29,7 @@ from loadtests.measures.inbox import p99, timed
 from loadtests.seed import season, seeding
 from loadtests.taking import BATCH, WORKER, floor, lease, make_floor, results, take_all
 from tidings.deliveries.ledger.claim import claim
+from tidings.deliveries.ledger.session import SESSION
 from tidings.deliveries.ledger.settle import settle
 from tidings.platform.postgres import open_pool
 
@@ -56,7 +57,7 @@ async def measure(form: Form, report: Callable[[str], None]) -> list[Figure]:
         await make_floor(running)
         await season(running)
         report(f"{stored:,} stored in {time.perf_counter() - began:.0f} s")
-        async with await open_pool(running.postgres.program.url, "tidings_worker", 8, "load test") as pool:
+        async with await open_pool(running.postgres.program.url, "tidings_worker", 8, "load test", **SESSION) as pool:
             rates = await of_taking(form, report, running, ground, pool)
             times = await of_steps(form, report, ground, pool)
         await running.start_api()
