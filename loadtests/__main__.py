@@ -28,8 +28,20 @@ FOLDER = Path("build/bench")
 @click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True, help="How often servers alternate; medians are quoted.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), default=FOLDER / "results.json", show_default=True)
 @click.option("--chart", "chart_file", type=click.Path(path_type=Path), default=FOLDER / "chart.svg", show_default=True)
+@click.option("--kept", type=click.Path(file_okay=False, path_type=Path), help="Where `ledger` keeps what it stored, and finds it again.")
+@click.option("--only-fill", "only_fills", is_flag=True, help="With --kept: store, and measure nothing.")
 @click.option("--list", "lists", is_flag=True, help="Say which measures there are.")
-def main(only: tuple[str, ...], named: tuple[str, ...], is_long: bool, rounds: int, json_file: Path, chart_file: Path, lists: bool) -> None:
+def main(
+    only: tuple[str, ...],
+    named: tuple[str, ...],
+    is_long: bool,
+    rounds: int,
+    json_file: Path,
+    chart_file: Path,
+    kept: Path | None,
+    only_fills: bool,
+    lists: bool,
+) -> None:
     """How fast Tidings is, beside its peers and beside what this machine can do.
 
     Runs every measure, or those named. Everything is real: PostgreSQL with durability, Valkey, sign-in, the log. Peers are brought by the
@@ -42,8 +54,10 @@ def main(only: tuple[str, ...], named: tuple[str, ...], is_long: bool, rounds: i
     for name in wanted:
         if name not in available():
             raise click.BadParameter(f"there is no measure {name!r}; there are {', '.join(available())}.")
+    if only_fills and kept is None:
+        raise click.BadParameter("it needs --kept.", param_hint="--only-fill")
     raise_descriptor_limit()
-    form = Form(is_long=is_long, rounds=rounds)
+    form = Form(is_long=is_long, rounds=rounds, kept=kept and kept.absolute(), only_fills=only_fills)
     began = time.monotonic()
     outcomes = asyncio.run(run_all([name for name in MEASURES if name in (wanted or available())], form, reporter(began)))
     known = versions(met)

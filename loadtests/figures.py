@@ -1,5 +1,6 @@
-"""What a measure answers. A figure stands beside what it has to reach: a bound of its own, or a peer in the same round."""
+"""What a measure is asked for and answers. A figure stands beside what it has to reach: a bound of its own, or a peer in the same round."""
 
+from pathlib import Path
 from statistics import median
 from typing import Literal
 
@@ -9,10 +10,15 @@ Bound = Literal["≤", "≥"]
 
 
 class Form(msgspec.Struct, frozen=True):
-    """How much to do. rounds: servers alternate this often, and medians are quoted.   is_long: the long form of a measure."""
+    """How much to do. rounds: servers alternate this often, and medians are quoted.   is_long: the long form of a measure.
+
+    kept: where a ground that takes long to fill is kept, and found again.   only_fills: measure nothing.
+    """
 
     is_long: bool = False
     rounds: int = 3
+    kept: Path | None = None
+    only_fills: bool = False
 
     def choose(self, quick: float, long: float) -> float:
         return long if self.is_long else quick

@@ -18,8 +18,10 @@ from typing import Any
 
 import aiohttp
 
+from tidings.access.keys import NewKeyRow, insert_key
 from tidings.access.principals import Tenant
-from tidings.access.projects import create_project
+from tidings.access.projects import ACTOR, create_project, list_projects
+from tidings.access.scopes import EVERYTHING
 from tidings.access.signing import current_signer
 from tidings.access.tokens import mint
 from tidings.cli.children import Own, to
@@ -140,10 +142,16 @@ class Running:
 
 
 @asynccontextmanager
-async def tidings(workers: Sequence[str] = ("sequencer",), api: bool = True, **settings: str) -> AsyncIterator[Running]:
-    """A Tidings of its own, with a project, gone afterwards. settings: as in `TIDINGS_BACKLOG_LIMIT="20000"`."""
+async def tidings(
+    workers: Sequence[str] = ("sequencer",), api: bool = True, kept: Path | None = None, **settings: str
+) -> AsyncIterator[Running]:
+    """A Tidings of its own, with a project, gone afterwards. settings: as in `TIDINGS_BACKLOG_LIMIT="20000"`.
+
+    kept: the folder of one that stays, and goes on where it ended.
+    """
     # Not under a 0700 folder: as root, PostgreSQL runs as another user.
-    state = Path(tempfile.mkdtemp(prefix="tidings-load-", dir="/var/tmp"))
+    state = kept or Path(tempfile.mkdtemp(prefix="tidings-load-", dir="/var/tmp"))
+    state.mkdir(exist_ok=True)
     state.chmod(0o755)
     postgres, valkey = EmbeddedPostgres(state), EmbeddedValkey(state)
     processes = await asyncio.gather(postgres.start(), valkey.start())
@@ -154,7 +162,7 @@ async def tidings(workers: Sequence[str] = ("sequencer",), api: bool = True, **s
         await migrate_database(known)
         load_secret(known)
         database, redis = await open_database(postgres.url, tenant_size=4, name="load test"), open_redis(valkey.url)
-        tenant, api_key = await create_project(database, "Load test", known.shards)
+        tenant, api_key = await own_project(database, known.shards)
         environment = {
             "TIDINGS_DATABASE_URL": postgres.url,
             "TIDINGS_REDIS_URL": valkey.url,
@@ -177,4 +185,16 @@ async def tidings(workers: Sequence[str] = ("sequencer",), api: bool = True, **s
             await running.redis.aclose()
             await running.database.close()
         await asyncio.gather(*(server.end() for server in servers))
-        shutil.rmtree(state, ignore_errors=True)
+        if kept is None:
+            shutil.rmtree(state, ignore_errors=True)
+
+
+async def own_project(database: Database, shards: int) -> tuple[Tenant, str]:
+    """The first one, with a key that may do everything."""
+    known = await list_projects(database)
+    if not known:
+        return await create_project(database, "Load test", shards)
+    tenant = known[0].tenant
+    async with database.system.acquire() as connection, connection.transaction():
+        _, secret = await insert_key(connection, tenant, NewKeyRow(name="Another key", scopes=[EVERYTHING]), ACTOR)
+    return tenant, secret

@@ -58,7 +58,7 @@ WITH named AS MATERIALIZED (
     INSERT INTO {{deliveries}} (id, project, destination, notification, type, shard, position, event_at, accepted_at, state, attempts,
         next_attempt_at, reason, finished_at)
     SELECT id, ($5::int[])[place], ($4::bigint[])[place], notification, 'notification.created', 0, $3 - number, at, at, state, 1,
-        CASE state WHEN 'pending' THEN $6 + interval '1 hour' + number % 86400 * interval '1 second' ELSE at END,
+        CASE state WHEN 'pending' THEN $6 + interval '1 day' + number % 86400 * interval '1 second' ELSE at END,
         CASE state WHEN 'delivered' THEN 'http_200' WHEN 'held' THEN 'disabled' ELSE 'http_503' END,
         CASE WHEN state IN ('delivered', 'dead') THEN at + interval '150 milliseconds' END
     FROM named
@@ -122,6 +122,12 @@ async def endpoints(connection: Any, running: Running, how_many: int = DESTINATI
         ground.destinations.extend(row[0] for row in rows)
         ground.projects.extend([tenant.id] * len(rows))
     return ground
+
+
+async def endpoints_kept(running: Running) -> Ground:
+    """Those of a ledger that was kept."""
+    rows = await running.database.system.fetch("SELECT id, project FROM destinations ORDER BY project, id")
+    return Ground([row["id"] for row in rows], [row["project"] for row in rows])
 
 
 async def delivered(running: Running, ground: Ground, how_many: int) -> None:

@@ -34,7 +34,7 @@ ARRIVED = Outcome(
 FAILED = Outcome(kind="retry", reason="http_503", status=503, latency=Latency(first_byte_ms=61.5, total_ms=62.1), response=b"busy")
 
 # The attempts again, without partitions and whose they are.
-FLOOR = "CREATE TABLE floor (LIKE attempts INCLUDING ALL)"
+FLOOR = "DROP TABLE IF EXISTS floor; CREATE TABLE floor (LIKE attempts INCLUDING ALL)"
 FLOOR_INSERT = """
 INSERT INTO floor (delivery, number, project, destination, worker)
 SELECT delivery, 1, 1, destination, $3 FROM unnest($1::uuid[], $2::bigint[]) AS new (delivery, destination)

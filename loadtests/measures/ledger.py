@@ -24,7 +24,7 @@ import asyncpg
 from loadtests.accounting import cpu_s, family_of
 from loadtests.figures import Figure, Form
 from loadtests.ground import Running, tidings
-from loadtests.ledger import Ground, delivered, due, endpoints
+from loadtests.ledger import Ground, delivered, due, endpoints, endpoints_kept
 from loadtests.measures.inbox import p99, timed
 from loadtests.seed import season, seeding
 from loadtests.taking import BATCH, WORKER, floor, lease, make_floor, results, take_all
@@ -49,14 +49,12 @@ Times = dict[str, list[list[float]]]
 
 async def measure(form: Form, report: Callable[[str], None]) -> list[Figure]:
     stored = int(form.choose(STORED, VERY_MUCH))
-    async with tidings(workers=(), api=False) as running:
-        began = time.perf_counter()
-        async with seeding(running) as connection:
-            ground = await endpoints(connection, running)
-            await delivered(running, ground, stored)
+    async with tidings(workers=(), api=False, kept=form.kept) as running:
+        ground = await filled(report, running, stored)
+        if form.only_fills:
+            return []
         await make_floor(running)
         await season(running)
-        report(f"{stored:,} stored in {time.perf_counter() - began:.0f} s")
         async with await open_pool(running.postgres.program.url, "tidings_worker", 8, "load test", **SESSION) as pool:
             rates = await of_taking(form, report, running, ground, pool)
             times = await of_steps(form, report, ground, pool)
@@ -70,6 +68,20 @@ async def measure(form: Form, report: Callable[[str], None]) -> list[Figure]:
             for what, rounds in times.items()
         ),
     ]  # fmt: skip
+
+
+async def filled(report: Callable[[str], None], running: Running, stored: int) -> Ground:
+    """The ledger with so many in it: a kept one as it is, whose file says that it was filled to its end."""
+    done = running.state / f"filled-with-{stored}"
+    if done.exists():
+        return await endpoints_kept(running)
+    began = time.perf_counter()
+    async with seeding(running) as connection:
+        ground = await endpoints(connection, running)
+        await delivered(running, ground, stored)
+    report(f"{stored:,} stored in {time.perf_counter() - began:.0f} s")
+    done.touch()
+    return ground
 
 
 # Rate
