@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -41,6 +42,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     encryption_keys_file: Path | None = None
     log_format: str = "text"
     log_level: str = "INFO"
+    environment: str = "production"
+    sentry_dsn: str | None = None
+    otlp_url: str | None = None
+    traces_sample: float = 0.01
     shards: int = 4
     database_pool: int = 16
     demo_project: str | None = None
@@ -112,7 +117,7 @@ def redacted(field: str, value: str) -> str:
     # Also the file: a key that was put there by mistake would stand in the log.
     if field in ("secret_key", "encryption_keys", "encryption_keys_file"):
         return "***"
-    if field.endswith("_url"):
+    if field.endswith(("_url", "_dsn")):
         return redacted_url(value)
     return value
 
@@ -170,6 +175,27 @@ def url_with(*schemes: str) -> Callable[[str], str]:
     return reader
 
 
+def sentry_dsn(value: str) -> str:
+    """What Sentry calls so: a URL with a key, and with the number of a project at its end."""
+    parts = urlsplit(url_with("http", "https")(value))
+    if not parts.username or not parts.path.rpartition("/")[2].isdigit():
+        raise ValueError(value)
+    return value
+
+
+def share(value: str) -> float:
+    number = float(value)
+    if not 0 <= number <= 1:
+        raise ValueError(value)
+    return number
+
+
+def word(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", value):
+        raise ValueError(value)
+    return value
+
+
 def long_secret(value: str) -> str:
     if len(value) < 32:
         raise ValueError("too short")
@@ -225,6 +251,10 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "encryption_keys_file": (readable_file, f"a file that this process may read: {KEYS}, one a line"),
     "log_format": (one_of("text", "json"), "text or json"),
     "log_level": (one_of("DEBUG", "INFO", "WARNING", "ERROR"), "DEBUG, INFO, WARNING or ERROR"),
+    "environment": (word, "a word for Sentry and traces, as in production or staging: letters, digits, dots, dashes"),
+    "sentry_dsn": (sentry_dsn, "a DSN, as in https://KEY@sentry.example.com/1"),
+    "otlp_url": (url_with("http", "https"), "an http(s) URL of a collector that takes OTLP over HTTP, as in http://127.0.0.1:4318"),
+    "traces_sample": (share, "a share of the traces that begin here, between 0 and 1"),
     "shards": (whole(1, 64), "a whole number between 1 and 64"),
     "database_pool": (whole(2, 500), "a whole number between 2 and 500"),
     "demo_project": (str, "the key of a project, prj_…; anyone who reaches /demo can then publish in it"),

@@ -1,13 +1,17 @@
-"""What processes say: lines for people, or JSON. The name of the process is in each; credentials are in none."""
+"""What processes say: lines for people, or JSON. Each names its process and what it belongs to; credentials are in none."""
 
 import json
 import logging
 import re
 import sys
+import threading
+from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 from loguru import logger
 
+from tidings.platform.telemetry.belonging import NAMES, belonging
 from tidings.settings import Settings
 
 # A password in a URL, a bearer credential, a key or ticket in a query.
@@ -28,6 +32,18 @@ QUIET = {
     "arq": logging.WARNING,
     # Its pools tell of each failed connection with a traceback, every second while PostgreSQL is away. Whoever asks them tells it once.
     "asyncpg": logging.CRITICAL,
+    # Each try to reach a collector that is away. Ours says so once (`telemetry/otlp.py`).
+    "opentelemetry": logging.CRITICAL,
+}
+
+# Container runtimes cut a line at 16 KiB, and what was JSON is none any more. A traceback of ours has 2 to 6 KiB.
+MOST_BYTES = 16_000
+MOST_TEXT = 8_000
+# What would begin a line that nobody logged, or colour the reader's screen.
+CONTROLS = {number: f"\\x{number:02x}" for number in (*range(32), 127) if chr(number) not in "\t\n"} | {
+    0x0A: "\\n",
+    0x2028: " ",
+    0x2029: " ",
 }
 
 
@@ -37,28 +53,44 @@ def configure_logging(settings: Settings, process: str, *, prefixed: bool = Fals
     prefixed: a supervisor puts the name of the process before each line of text.
     """
     logger.remove()
-    logger.configure(extra={"process": process})
+    logger.configure(extra={"process": process}, patcher=complete)
     if settings.log_format == "json":
-        logger.add(write_json, level=settings.log_level, format="{message}", diagnose=False, backtrace=False)
+        logger.add(write_json, level=settings.log_level, format="{message}\n{exception}", diagnose=False, backtrace=False)
     else:
         # diagnose would print the values of variables, and with them whatever credential is in one.
         colour = sys.stderr.isatty()
         logger.add(write_text, level=settings.log_level, format=text_format(prefixed), diagnose=False, backtrace=False, colorize=colour)
     logging.basicConfig(handlers=[Intercepted()], level=logging.INFO, force=True)
+    logging.captureWarnings(True)
     for name, level in QUIET.items():
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
         library.setLevel(level)
+    sys.excepthook = uncaught
+    threading.excepthook = uncaught_in_thread
 
 
-def text_format(prefixed: bool) -> str:
-    name = "" if prefixed else "<cyan>{extra[process]: <11}</cyan> "
-    return "<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> " + name + "{message}"
+def complete(record: Any) -> None:
+    """Say what the line belongs to, and make a line of the message."""
+    if (current := belonging()) is not None:
+        record["extra"].update(current.named())
+    record["message"] = shortened(record["message"].translate(CONTROLS), MOST_TEXT)
+
+
+def text_format(prefixed: bool) -> Callable[[Any], str]:
+    process = "" if prefixed else "<cyan>{extra[process]: <11}</cyan> "
+    head = "<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> " + process + "{message}"
+
+    def template(record: Any) -> str:
+        belongs = "".join(f" <dim>{name}={{extra[{name}]}}</dim>" for name in NAMES if name in record["extra"])
+        return head + belongs + "\n{exception}"
+
+    return template
 
 
 def write_text(message: Any) -> None:
-    sys.stderr.write(without_secrets(str(message)))
+    sys.stderr.write(shortened(without_secrets(str(message)), MOST_BYTES))
 
 
 def without_secrets(text: str) -> str:
@@ -67,20 +99,43 @@ def without_secrets(text: str) -> str:
     return text
 
 
+def shortened(text: str, most: int) -> str:
+    """At most so many characters and a remark: a third of its beginning, and of its end, where a traceback names the error, the rest."""
+    if len(text) <= most:
+        return text
+    head = most // 3
+    return f"{text[:head]} … {len(text) - most} characters are left out … {text[head - most :]}"
+
+
 def write_json(message: Any) -> None:
     record = message.record
     line: dict[str, Any] = {
         "time": record["time"].isoformat(),
         "level": record["level"].name,
         "process": record["extra"]["process"],
-        "message": without_secrets(record["message"]),
+        "message": record["message"],
         "where": f"{record['name']}:{record['line']}",
     }
     line |= {key: value for key, value in record["extra"].items() if key != "process"}
     if record["exception"] is not None:
         # The text after the message is the traceback, as loguru has formatted it.
-        line["exception"] = without_secrets(str(message).partition(record["message"])[2].strip())
-    sys.stderr.write(json.dumps(line, default=str) + "\n")
+        line["exception"] = str(message).partition(record["message"])[2].strip()
+    sys.stderr.write(encoded({key: plain(value) for key, value in line.items()}) + "\n")
+
+
+def plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | float) else without_secrets(str(value))
+
+
+def encoded(line: dict[str, Any]) -> str:
+    """In at most MOST_BYTES: the longer members are cut, and what has no room even so is left out."""
+    most = MOST_BYTES
+    while len(text := json.dumps(line)) > MOST_BYTES:
+        most //= 2
+        if most < 100:
+            line = dict(list(line.items())[: len(line) // 2])
+        line = {key: shortened(value, most) if isinstance(value, str) else value for key, value in line.items()}
+    return text
 
 
 class Intercepted(logging.Handler):
@@ -91,4 +146,21 @@ class Intercepted(logging.Handler):
             level: str | int = logger.level(record.levelname).name
         except ValueError:
             level = record.levelno
-        logger.opt(depth=6, exception=record.exc_info).log(level, "{}", record.getMessage())
+
+        def place(ours: Any) -> None:
+            ours.update(name=record.name, line=record.lineno)
+
+        logger.patch(place).opt(exception=record.exc_info).log(level, "{}", record.getMessage())
+
+
+def uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """What ends the process is told as everything else, instead of by Python with whatever stands in it."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, traceback)
+    else:
+        logger.opt(exception=(kind, error, traceback)).critical("Nobody caught {}", kind.__name__)
+
+
+def uncaught_in_thread(failed: threading.ExceptHookArgs) -> None:
+    if failed.exc_value is not None:
+        uncaught(failed.exc_type, failed.exc_value, failed.exc_traceback)

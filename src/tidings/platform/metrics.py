@@ -6,6 +6,7 @@ LATENCIES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 
 
 REQUESTS = Counter("tidings_requests_total", "Answers given", ["status"])
 ERRORS = Counter("tidings_errors_total", "Failures nobody foresaw", ["where"])
+SPANS = Counter("tidings_spans_total", "Spans of sampled traces, by what became of them: exported, dropped (no room), failed", ["outcome"])
 
 PUBLISHED = Counter("tidings_notifications_accepted_total", "Notifications accepted")
 PUBLISH_LATENCY = Histogram("tidings_publish_seconds", "From a publish's arrival to its commit", buckets=LATENCIES_S)
