@@ -35,6 +35,12 @@ RENEW_EPOCH = """
 UPDATE shards SET epoch = $3, system_identifier = $4, timeline = $5 WHERE shard = $1 AND term = $2
 """
 
+# The timeline that is written now. The control file tells the last checkpoint's: on a promoted replica the old one, as long as its first
+# checkpoint takes, which is spread over minutes; whoever led meanwhile kept the epoch.
+HISTORY = """
+SELECT system_identifier, ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int AS timeline FROM pg_control_system()
+"""
+
 
 async def take_lease(connection: Connection, shard: int, holder: str, lease_s: float) -> Lease | None:
     """Take the shard if nobody leads it, with a new epoch if PostgreSQL's history is no longer the one the old epoch belonged to."""
@@ -86,9 +92,7 @@ async def renew_epoch(connection: Connection, lease: Lease, reason: str) -> Leas
 async def history_of(connection: Connection) -> tuple[int | None, int | None]:
     """Which cluster and timeline this is: a promoted replica has another timeline, a restored cluster too."""
     try:
-        row = await connection.fetchrow(
-            "SELECT system_identifier, timeline_id FROM pg_control_system(), pg_control_checkpoint()",
-        )
+        row = await connection.fetchrow(HISTORY)
     except asyncpg.InsufficientPrivilegeError:  # some managed services hide the control file
         return 0, 0
-    return row["system_identifier"], row["timeline_id"]
+    return row["system_identifier"], row["timeline"]
