@@ -46,6 +46,7 @@ from tidings.platform.metrics import REQUESTS
 from tidings.platform.postgres import NOT_YET, POSTGRES_AWAY, Database, open_database
 from tidings.platform.problems import HANDLERS
 from tidings.platform.redis import open_redis
+from tidings.platform.telemetry.requests import NamedRequests
 from tidings.push import routes as push_routes
 from tidings.recipients import routes as recipient_routes
 from tidings.reference import routes as reference
@@ -170,9 +171,9 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
 
 
 def create_front(process: Process, role: Role = "all") -> Any:
-    """The ASGI application that is served: plain publishes first (notifications/express.py), then everything."""
+    """The ASGI application that is served: requests by their names, plain publishes (notifications/express.py), then everything."""
     app = create_app(process, role)
-    return app if role == "stream" else Express(app, process.access, process.door, MOST_BODY_BYTES)
+    return NamedRequests(app if role == "stream" else Express(app, process.access, process.door, MOST_BODY_BYTES))
 
 
 async def check_request(request: Request[Any, Any, Any]) -> None:
@@ -228,9 +229,12 @@ def cors_of(settings: Settings) -> CORSConfig:
     return CORSConfig(
         allow_origins=list(settings.cors_origins),
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "If-None-Match", "Cache-Control"],
+        allow_headers=[
+            *("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "If-None-Match", "Cache-Control"),
+            *("X-Request-Id", "traceparent", "tracestate"),
+        ],
         # The last three are for the doctor: clocks, caches and compressors on the way.
-        expose_headers=["ETag", "Retry-After", "Idempotency-Replayed", "Date", "Age", "Content-Encoding"],
+        expose_headers=["ETag", "Retry-After", "Idempotency-Replayed", "X-Request-Id", "Date", "Age", "Content-Encoding"],
         allow_credentials="*" not in settings.cors_origins,
         max_age=86400,
     )

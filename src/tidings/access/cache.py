@@ -26,6 +26,7 @@ from tidings.events.entry import LogEvent
 from tidings.platform.gather import Gather
 from tidings.platform.postgres import POSTGRES_AWAY, Database
 from tidings.platform.secrets import load_secret
+from tidings.platform.telemetry.belonging import belong_to_project
 from tidings.settings import Settings
 
 TTL_S = 60.0
@@ -93,6 +94,7 @@ class AccessCache:
         if known.ends_at is not None and known.ends_at.timestamp() <= now:
             raise refused("expired", f"This API key ended at {known.ends_at:%Y-%m-%dT%H:%M:%SZ}.")
         self.used[known.id] = now
+        belong_to_project(known.holder.tenant.key)
         return known.holder
 
     def key_revoked(self, key: str) -> bool:
@@ -114,6 +116,7 @@ class AccessCache:
         if kept is None:
             self.tokens.put(hashed, (kid, claims), claims.exp - now)
         tenant = key.tenant or await self.tenant(claims.project)
+        belong_to_project(tenant.key)
         known = await self.subscriber(tenant.id, claims.sub, claims.iat, "token")
         if claims.iat < known.valid_after:
             raise refused("revoked", "The tokens of this subscriber were revoked after this one was issued; ask your server for a new one.")

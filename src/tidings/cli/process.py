@@ -12,14 +12,16 @@ from loguru import logger
 
 from tidings.platform.lifeline import end_with_supervisor
 from tidings.platform.logging import configure_logging
+from tidings.platform.telemetry.begin import begin_telemetry
 from tidings.settings import Settings
 
 supervised_option = click.option("--supervised", is_flag=True, hidden=True, help="Standard input ends with the supervisor.")
 
 
 def begin_process(settings: Settings, name: str, supervised: bool, ends_within_s: float) -> None:
-    """Logging, and an end of this process when its supervisor is gone."""
+    """Logging, telemetry, and an end of this process when its supervisor is gone."""
     configure_logging(settings, name, prefixed=supervised)
+    begin_telemetry(settings, name)
     if supervised:
         end_with_supervisor(ends_within_s)
     logger.info("Starting as process {}.", os.getpid())

@@ -123,7 +123,7 @@ class Exporting:
         tracing.end()
         self.ending.set()
         self.thread.join(ENDS_WITHIN_S)
-        self.exporter.shutdown()
+        self.exporter.shutdown()  # type: ignore[no-untyped-call]
 
 
 def readable(span: Span, resource: Resource) -> ReadableSpan:
