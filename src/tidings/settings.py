@@ -77,7 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from `TIDINGS_*` variables.
+    """Settings from `TIDINGS_*` variables, or from the file that `TIDINGS_*_FILE` names, as orchestrators hand out secrets.
 
     Raises Misconfigured for a value out of bounds, and for a variable that no setting has (a typing error, mostly).
     """
@@ -85,9 +85,15 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     for name, value in environ.items():
         if name.startswith("TIDINGS_") and value != "" and not is_of_kubernetes(name, value):
             field = name.removeprefix("TIDINGS_").lower()
-            if field not in READERS:
+            kept = field.removesuffix("_file")
+            if field in READERS:
+                values[field] = read(field, value)
+            elif kept in READERS:
+                if environ.get(variable(kept)):
+                    raise Misconfigured(f"{variable(kept)} and {name} say the same: set one of them.")
+                values[kept] = read_from_file(name, kept, value)
+            else:
                 raise Misconfigured(f"{name} is no setting of Tidings. Settings are: {', '.join(sorted(map(variable, READERS)))}.")
-            values[field] = read(field, value)
     if ("tls_certificate" in values) != ("tls_key" in values):
         raise Misconfigured("TIDINGS_TLS_CERTIFICATE and TIDINGS_TLS_KEY belong together: set both, or none to serve without TLS.")
     if "encryption_keys" in values and "encryption_keys_file" in values:
@@ -106,6 +112,17 @@ def read(field: str, value: str) -> Any:
         return reader(value)
     except ValueError as error:
         raise Misconfigured(f"{variable(field)}={redacted(field, value)} is not allowed: it must be {allowed}.") from error
+
+
+def read_from_file(name: str, field: str, path: str) -> Any:
+    """Neither the content nor, should a secret have been put in its place, the path is told."""
+    reader, allowed = READERS[field]
+    try:
+        return reader(Path(path).read_text().strip())
+    except OSError as error:
+        raise Misconfigured(f"{name} names no file that this process may read: {error.strerror}.") from error
+    except ValueError as error:
+        raise Misconfigured(f"{name} names a file that holds what is not allowed: it must be {allowed}.") from error
 
 
 def variable(field: str) -> str:

@@ -1,6 +1,7 @@
 """A wrong setting stops the start with its name, its value (redacted) and what is allowed."""
 
 import base64
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +68,25 @@ def test_no_secret_is_shown(name: str) -> None:
 def test_encryption_keys_stand_in_one_place() -> None:
     with pytest.raises(Misconfigured, match="set one of them"):
         load_settings({"TIDINGS_ENCRYPTION_KEYS": base64.b64encode(bytes(32)).decode(), "TIDINGS_ENCRYPTION_KEYS_FILE": __file__})
+
+
+def test_any_setting_may_stand_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "database_url"
+    file.write_text("postgresql://app:hunter2@db/tidings\n")
+    assert load_settings({"TIDINGS_DATABASE_URL_FILE": str(file)}).database_url == "postgresql://app:hunter2@db/tidings"
+
+
+@pytest.mark.parametrize("content", ["mysql://app:hunter2@db/tidings", "hunter2", "", None])
+def test_a_file_with_a_wrong_value_is_named_and_not_shown(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "hunter2"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(Misconfigured, match="TIDINGS_DATABASE_URL_FILE names") as caught:
+        load_settings({"TIDINGS_DATABASE_URL_FILE": str(file)})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_setting_and_its_file_exclude_each_other(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("x" * 32)
+    with pytest.raises(Misconfigured, match="TIDINGS_SECRET_KEY and TIDINGS_SECRET_KEY_FILE say the same"):
+        load_settings({"TIDINGS_SECRET_KEY": "y" * 32, "TIDINGS_SECRET_KEY_FILE": str(tmp_path / "key")})
