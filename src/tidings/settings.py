@@ -4,10 +4,11 @@ import base64
 import os
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -24,6 +25,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """database_url, redis_url: None means the embedded servers, which `tidings run` starts and passes on to its children.
 
     metrics_port: of a worker's /metrics and /health; 0 for none.
+
+    backup_url: None means no backups.   backup_schedule: what is done, how often, and how long after midnight UTC it begins to count.
+    backup_programs: the folder of pg_dump and the like; None means those of the embedded server, or of the PATH.
+
+    operators: the project whose keys may see and start what concerns the whole deployment.
 
     *_s: seconds.   *_bytes: bytes.
     """
@@ -62,6 +68,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retention_days: int = 30
     lease_s: float = 2.0
     metrics_port: int = 0
+    backup_url: str | None = None
+    backup_keys: tuple[bytes, ...] = ()
+    backup_keys_file: Path | None = None
+    backup_schedule: tuple[tuple[str, timedelta, timedelta], ...] = (
+        ("logical", timedelta(days=1), timedelta(hours=2)),
+        ("verify", timedelta(days=1), timedelta(hours=4)),
+    )
+    backup_retention: tuple[tuple[str, int], ...] = (("hourly", 24), ("daily", 7), ("weekly", 4), ("monthly", 12))
+    backup_programs: Path | None = None
+    operators: str | None = None
     outbound_allow: tuple[Network, ...] = ()
     outbound_deny: tuple[Network, ...] = ()
 
@@ -96,8 +112,9 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
                 raise Misconfigured(f"{name} is no setting of Tidings. Settings are: {', '.join(sorted(map(variable, READERS)))}.")
     if ("tls_certificate" in values) != ("tls_key" in values):
         raise Misconfigured("TIDINGS_TLS_CERTIFICATE and TIDINGS_TLS_KEY belong together: set both, or none to serve without TLS.")
-    if "encryption_keys" in values and "encryption_keys_file" in values:
-        raise Misconfigured("TIDINGS_ENCRYPTION_KEYS and TIDINGS_ENCRYPTION_KEYS_FILE say the same: set one of them.")
+    for keys in ("encryption_keys", "backup_keys"):
+        if keys in values and f"{keys}_file" in values:
+            raise Misconfigured(f"{variable(keys)} and {variable(keys)}_FILE say the same: set one of them.")
     return Settings(**values)
 
 
@@ -132,7 +149,7 @@ def variable(field: str) -> str:
 def redacted(field: str, value: str) -> str:
     """The value as it may be shown: secrets hidden, passwords taken out of URLs."""
     # Also the file: a key that was put there by mistake would stand in the log.
-    if field in ("secret_key", "encryption_keys", "encryption_keys_file"):
+    if field in ("secret_key", "encryption_keys", "encryption_keys_file", "backup_keys", "backup_keys_file"):
         return "***"
     if field.endswith(("_url", "_dsn")):
         return redacted_url(value)
@@ -234,6 +251,46 @@ def readable_file(value: str) -> Path:
     return path
 
 
+def folder_there(value: str) -> Path:
+    path = Path(value)
+    if not path.is_dir():
+        raise ValueError(value)
+    return path
+
+
+def store_url(value: str) -> str:
+    """A store's own credentials come from the environment: in a URL they would end up in logs."""
+    parts = urlsplit(value)
+    is_folder = parts.scheme == "file" and not parts.netloc and len(parts.path) > 1
+    is_bucket = parts.scheme == "s3" and bool(parts.netloc) and "@" not in parts.netloc
+    unknown = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} - ({"endpoint", "region"} if is_bucket else set())
+    if not (is_folder or is_bucket) or unknown:
+        raise ValueError(value)
+    return value
+
+
+def schedule(value: str) -> tuple[tuple[str, timedelta, timedelta], ...]:
+    """As in `logical=6h verify=1d@04:00`."""
+    entries = []
+    for entry in value.replace(",", " ").split():
+        found = SCHEDULED.fullmatch(entry)
+        if found is None:
+            raise ValueError(entry)
+        every = int(found["count"]) * UNITS[found["unit"]]
+        entries.append((found["task"], every, timedelta(hours=int(found["hour"] or 0), minutes=int(found["minute"] or 0))))
+    if len({task for task, _, _ in entries}) != len(entries):
+        raise ValueError("twice")
+    return tuple(entries)
+
+
+def generations(value: str) -> tuple[tuple[str, int], ...]:
+    """As in `hourly=24 daily=7 weekly=4 monthly=12`."""
+    entries = [entry.partition("=") for entry in value.replace(",", " ").split()]
+    if not entries or any(name not in ("hourly", "daily", "weekly", "monthly") for name, _, _ in entries):
+        raise ValueError(value)
+    return tuple((name, whole(0, 1000)(count)) for name, _, count in entries)
+
+
 def origins(value: str) -> tuple[str, ...]:
     found = tuple(part.strip() for part in value.split(",") if part.strip())
     if not all(origin == "*" or urlsplit(origin).scheme in ("http", "https") for origin in found):
@@ -249,6 +306,14 @@ REDIS = url_with("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 A_REDIS = "redis://, rediss://, or redis+sentinel://HOST:PORT,HOST:PORT/SERVICE[/DB]"
 KEYS = "32 random bytes as base64 (`openssl rand -base64 32`), or several such keys, the newest first"
 NETWORKS = "networks separated by commas, as in 10.20.0.0/16,fd12:3456::/32,192.168.1.7, without bits beyond the prefix"
+
+SCHEDULED = re.compile(
+    r"(?P<task>logical|physical|verify|drill)=(?P<count>[1-9][0-9]{0,3})(?P<unit>[mhd])(@(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9]))?"
+)
+UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+A_STORE = "file:///FOLDER or s3://BUCKET/PREFIX?endpoint=URL&region=NAME, without credentials: AWS_ACCESS_KEY_ID and its like are for those"
+TASKS = "logical, physical, verify or drill with its interval, and for days with the time in UTC, as in logical=6h verify=1d@04:00"
+GENERATIONS = "how many to keep, as in hourly=24 daily=7 weekly=4 monthly=12"
 
 READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "database_url": (url_with("postgresql", "postgres"), "postgresql://USER:PASSWORD@HOST:PORT/DATABASE (PostgreSQL 14 or later)"),
@@ -288,6 +353,13 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "retention_days": (whole(1, 3650), "a whole number of days between 1 and 3650"),
     "lease_s": (seconds(0.5, 60), "seconds between 0.5 and 60"),
     "metrics_port": (whole(0, 65535), "a port between 1 and 65535, for this worker alone; 0: none"),
+    "backup_url": (store_url, A_STORE),
+    "backup_keys": (encryption_keys, f"{KEYS}, separated by commas"),
+    "backup_keys_file": (readable_file, f"a file that this process may read: {KEYS}, one a line"),
+    "backup_schedule": (schedule, TASKS),
+    "backup_retention": (generations, GENERATIONS),
+    "backup_programs": (folder_there, "the folder that holds pg_dump, pg_basebackup and pg_receivewal"),
+    "operators": (str, "the key of a project, prj_…; its API keys can then see and start backups"),
     "outbound_allow": (networks, NETWORKS),
     "outbound_deny": (networks, NETWORKS),
 }

@@ -1,0 +1,1 @@
+"""Backups: made, kept in a store, proven by restoring, and brought back."""

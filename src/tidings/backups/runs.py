@@ -1,0 +1,112 @@
+"""What is done about backups, as rows of `backup_runs`: the truth of what is due, who does it, how far it is and how it ended.
+
+    waiting → running → done | failed
+
+One runs at a time over all workers (a unique index holds it), under a lease that its worker renews. ARQ only wakes.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import asyncpg
+import msgspec
+
+from tidings.backups.drafts import new_id
+from tidings.backups.errors import BackupFailed
+from tidings.platform.postgres import Connection
+
+LEASE = timedelta(seconds=30)
+RENEWED_EVERY_S = 5.0
+LOST = "lost"
+
+Task = Literal["logical", "physical", "verify", "drill"]
+RunState = Literal["waiting", "running", "done", "failed"]
+
+COLUMNS = """id, task, backup, asked_by, asked_at, state, worker, lease_until, began_at, ended_at, step, plain_bytes, sent_bytes, failure,
+    reason, result"""
+ASK = f"INSERT INTO backup_runs (id, task, backup, asked_by, asked_at) VALUES ($1, $2, $3, $4, $5) RETURNING {COLUMNS}"
+# Several that wait for the same are one: a worker that was away for a week does not make seven backups.
+WAITING = f"SELECT {COLUMNS} FROM backup_runs WHERE state = 'waiting' AND task = $1 AND backup IS NOT DISTINCT FROM $2"
+CLAIM = f"""
+UPDATE backup_runs SET state = 'running', worker = $1, lease_until = $2, began_at = $3, step = NULL
+WHERE id = (SELECT id FROM backup_runs WHERE state = 'waiting' ORDER BY asked_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING {COLUMNS}"""
+RENEW = """
+UPDATE backup_runs SET lease_until = $3, step = $4, plain_bytes = $5, sent_bytes = $6, backup = $7
+WHERE id = $1 AND state = 'running' AND worker = $2"""
+END = """
+UPDATE backup_runs
+SET state = $3, ended_at = $4, failure = $5, reason = $6, result = $7::jsonb, lease_until = NULL, plain_bytes = $8, sent_bytes = $9,
+    backup = $10
+WHERE id = $1 AND state = 'running' AND worker = $2"""
+TAKE_BACK = f"""
+UPDATE backup_runs SET state = 'failed', ended_at = $1, lease_until = NULL, failure = '{LOST}', reason = 'Its worker was lost while it ran.'
+WHERE state = 'running' AND lease_until < $1 RETURNING {COLUMNS}"""
+
+
+class Run(msgspec.Struct, kw_only=True):
+    """A row. backup: of a run that makes one, its own id."""
+
+    id: str
+    task: Task
+    backup: str | None
+    asked_by: str
+    asked_at: datetime
+    state: RunState
+    worker: str | None
+    lease_until: datetime | None
+    began_at: datetime | None
+    ended_at: datetime | None
+    step: str | None
+    plain_bytes: int
+    sent_bytes: int
+    failure: str | None
+    reason: str | None
+    result: dict[str, Any] | None
+
+
+async def ask(connection: Connection, task: Task, asked_by: str, now: datetime, backup: str | None = None) -> Run:
+    """Have it done; one that waits for the same is that one. backup: what it is about, where it does not make one."""
+    waiting = await connection.fetchrow(WAITING, task, backup)
+    if waiting is not None:
+        return run_of(waiting)
+    return run_of(await connection.fetchrow(ASK, new_id(now), task, backup, asked_by, now))
+
+
+async def claim(connection: Connection, worker: str, now: datetime) -> Run | None:
+    """The next that waits, if nothing runs."""
+    try:
+        row = await connection.fetchrow(CLAIM, worker, now + LEASE, now)
+    except asyncpg.UniqueViolationError:
+        return None
+    return None if row is None else run_of(row)
+
+
+async def renew(connection: Connection, run: Run, now: datetime) -> bool:
+    """Tell how far it is, and keep it. False when it is no longer ours: then it has to end."""
+    row = (run.id, run.worker, now + LEASE, run.step, run.plain_bytes, run.sent_bytes, run.backup)
+    return str(await connection.execute(RENEW, *row)) == "UPDATE 1"
+
+
+async def end(connection: Connection, run: Run, now: datetime, outcome: dict[str, Any] | BackupFailed) -> bool:
+    """outcome: the result, or why there is none. False when it was no longer ours."""
+    failure = outcome if isinstance(outcome, BackupFailed) else None
+    row = await connection.execute(
+        END,
+        *(run.id, run.worker, "failed" if failure else "done", now),
+        *(failure.kind if failure else None, failure.detail if failure else None),
+        None if isinstance(outcome, BackupFailed) else msgspec.json.encode(outcome).decode(),
+        *(run.plain_bytes, run.sent_bytes, run.backup),
+    )
+    return str(row) == "UPDATE 1"
+
+
+async def take_back(connection: Connection, now: datetime) -> list[Run]:
+    """Those whose lease has run out, as failed."""
+    return [run_of(row) for row in await connection.fetch(TAKE_BACK, now)]
+
+
+def run_of(row: Any) -> Run:
+    values = dict(row)
+    values["result"] = None if values["result"] is None else msgspec.json.decode(values["result"])
+    return Run(**values)
