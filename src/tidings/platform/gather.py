@@ -10,6 +10,8 @@ import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Generic, TypeVar
 
+from tidings.platform.telemetry.belonging import belong_to
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -62,6 +64,8 @@ class Gather(Generic[K, V]):
 
     async def run(self) -> None:
         self.is_starting = False
+        # What many ask for belongs to none of them, though the first one's task began it.
+        belong_to(None)
         try:
             await self.load_what_waits()
         finally:

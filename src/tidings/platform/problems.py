@@ -28,6 +28,7 @@ from tidings.errors import (
     UnsupportedMediaType,
 )
 from tidings.platform.metrics import ERRORS, REQUESTS
+from tidings.platform.telemetry.belonging import belonging
 
 MEDIA_TYPE = "application/problem+json"
 # A name, not an address: problems are described where they are met, in `detail`.
@@ -35,13 +36,14 @@ TYPE_BASE = "urn:tidings:problem:"
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
-    """RFC 9457. field: the path of the member that was wrong, as in `to[2].topic`."""
+    """RFC 9457. field: the path of the member that was wrong, as in `to[2].topic`.   request_id: as in `X-Request-Id`, and in our log."""
 
     type: Annotated[str, Meta(examples=["urn:tidings:problem:invalid"])]
     title: str
     status: int
     detail: str
     field: str | None = None
+    request_id: str | None = None
 
 
 BY_STATUS: dict[int, type[TidingsError]] = {
@@ -94,7 +96,13 @@ def problem_response(error: TidingsError) -> Response[bytes]:
         # RFC 6750 §3: the reason, without quotes that would end the parameter.
         reason = error.detail.replace('"', "'").encode("ascii", "replace").decode()
         headers["WWW-Authenticate"] = f'Bearer realm="tidings", error="invalid_token", error_description="{reason}"'
-    return Response(msgspec.json.encode(problem_of(error)), status_code=error.status, media_type=MEDIA_TYPE, headers=headers)
+    return Response(msgspec.json.encode(named(problem_of(error))), status_code=error.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def named(document: dict[str, Any]) -> dict[str, Any]:
+    """With the name of the request under way, to be looked for in the log."""
+    about = belonging()
+    return document if about is None or about.request is None else document | {"request_id": about.request}
 
 
 def on_tidings_error(_: Request[Any, Any, Any], error: TidingsError) -> Response[bytes]:
@@ -117,7 +125,7 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     if error.status_code in BY_STATUS:
         return problem_response(BY_STATUS[error.status_code](str(error.detail)))
     document = {"type": "about:blank", "title": str(error.detail), "status": error.status_code, "detail": str(error.detail)}
-    return Response(msgspec.json.encode(document), status_code=error.status_code, media_type=MEDIA_TYPE, headers=error.headers)
+    return Response(msgspec.json.encode(named(document)), status_code=error.status_code, media_type=MEDIA_TYPE, headers=error.headers)
 
 
 def on_validation_exception(_: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
