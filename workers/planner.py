@@ -17,13 +17,15 @@ from tidings.deliveries.ledger.plan import plan_next
 from tidings.deliveries.ledger.replays import advance_one
 from tidings.deliveries.ledger.session import SESSION
 from tidings.deliveries.ledger.wanted import Wishes
+from tidings.deliveries.levels.burning import observe_levels
 from tidings.deliveries.levels.checking import check_levels
 from tidings.deliveries.levels.gauges import observe_ledger
-from tidings.deliveries.sending.queue import enqueue, open_queue, waiting_jobs
+from tidings.deliveries.sending.queue import enqueue, open_queue, show_queue, waiting_jobs
 from tidings.events.live import stream_key
 from tidings.events.log import heads
 from tidings.events.reader import Reader
 from tidings.platform.redis import REDIS_AWAY, open_redis
+from tidings.platform.server_figures import observe_server
 from tidings.settings import Settings
 from workers.keeping import keep_doing, pool_when_there
 from workers.listening import listening
@@ -167,7 +169,11 @@ class Planner:
     async def observe(self) -> bool:
         begun = time.perf_counter()
         async with self.pool.acquire() as connection:
-            await observe_ledger(connection, await time_of(connection))
+            now = await time_of(connection)
+            await observe_ledger(connection, now)
+            await observe_levels(connection, now)
+            await observe_server(connection)
+        await show_queue(self.queue, now)
         await asyncio.sleep(OBSERVE_REST * (time.perf_counter() - begun))
         return False
 

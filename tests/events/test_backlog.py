@@ -21,7 +21,7 @@ async def test_a_few_are_counted_and_many_are_estimated_from_their_ids(database:
         await database.system.execute("INSERT INTO shards (shard, epoch) VALUES ($1, $2)", number, new_epoch())
 
     async def waiting() -> int:
-        rows = {row[0]: row[3:] for row in await database.system.fetch(WAITING)}
+        rows = {row[0]: row[4:] for row in await database.system.fetch(WAITING)}
         return estimate(*rows[shard])
 
     assert await waiting() == 0

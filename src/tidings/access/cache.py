@@ -23,6 +23,7 @@ from tidings.access.secret import hash_of
 from tidings.access.signing import Signer, current_signer
 from tidings.access.tokens import Claims, VerifyingKey, check_life, kid_of, mint, refused, verify
 from tidings.events.entry import LogEvent
+from tidings.platform.caches import show_caches
 from tidings.platform.gather import Gather
 from tidings.platform.postgres import POSTGRES_AWAY, Database
 from tidings.platform.secrets import load_secret
@@ -56,6 +57,14 @@ class AccessCache:
         self.tenants: Recent[str, Tenant | None] = Recent(10_000)
         self.subscribers: Recent[tuple[int, str], KnownSubscriber] = Recent(100_000)
         self.signers: Recent[str, Signer] = Recent(1)
+        show_caches(
+            api_keys=self.keys,
+            tokens=self.tokens,
+            verifying_keys=self.verifying_keys,
+            projects=self.tenants,
+            subscribers=self.subscribers,
+            signers=self.signers,
+        )
         # Ends that came in lately, for whoever looked a credential up before and acts on it after.
         self.ended_keys: Recent[str, bool] = Recent(10_000)
         self.ended_kids: Recent[str, bool] = Recent(10_000)

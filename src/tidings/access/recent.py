@@ -17,10 +17,14 @@ class Entry(NamedTuple, Generic[V]):
 
 
 class Recent(Generic[K, V]):
+    """hits, misses: of `get`, since it was made."""
+
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = limit
         self.clock = clock
         self.entries: OrderedDict[K, Entry[V]] = OrderedDict()
+        self.hits = 0
+        self.misses = 0
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -32,10 +36,13 @@ class Recent(Generic[K, V]):
         """An entry and not a value, because "there is no such key" is worth remembering too."""
         entry = self.entries.get(key)
         if entry is None:
+            self.misses += 1
             return None
         if entry.until <= self.clock():
+            self.misses += 1
             del self.entries[key]
             return None
+        self.hits += 1
         self.entries.move_to_end(key)
         return entry
 

@@ -9,6 +9,7 @@ import uvloop
 from tidings.app import Role, create_front, open_process
 from tidings.cli.configuration import settings_with_servers
 from tidings.cli.process import begin_process, supervised_option
+from tidings.platform.process_figures import watched_loop
 from tidings.platform.secrets import load_secret
 from tidings.platform.tls import tls_context
 from tidings.settings import Settings
@@ -44,6 +45,7 @@ async def serve_api(settings: Settings, role: Role) -> None:
     process = await open_process(settings)
     try:
         await process.start()
-        await serve(create_front(process, role), settings, process.edge)
+        async with watched_loop():
+            await serve(create_front(process, role), settings, process.edge)
     finally:
         await process.stop()

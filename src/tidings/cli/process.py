@@ -12,6 +12,7 @@ from loguru import logger
 
 from tidings.platform.lifeline import end_with_supervisor
 from tidings.platform.logging import configure_logging
+from tidings.platform.process_figures import show_process, watched_loop
 from tidings.platform.telemetry.begin import begin_telemetry
 from tidings.settings import Settings
 
@@ -19,11 +20,12 @@ supervised_option = click.option("--supervised", is_flag=True, hidden=True, help
 
 
 def begin_process(settings: Settings, name: str, supervised: bool, ends_within_s: float) -> None:
-    """Logging, telemetry, and an end of this process when its supervisor is gone."""
+    """Logging, telemetry, figures of its own, and an end of this process when its supervisor is gone."""
     configure_logging(settings, name, prefixed=supervised)
     begin_telemetry(settings, name)
     if supervised:
         end_with_supervisor(ends_within_s)
+    show_process(name, settings.state_dir)
     logger.info("Starting as process {}.", os.getpid())
 
 
@@ -37,5 +39,6 @@ async def cancelled_by_signals(work: Callable[[], Awaitable[None]]) -> None:
     task = asyncio.ensure_future(work())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with watched_loop():
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

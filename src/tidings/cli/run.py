@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import click
@@ -29,6 +30,7 @@ from tidings.settings import Settings
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104, what people wrote, and where to reach it from here
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+WORKERS = ("sequencer", "projections", "planner", "deliveries")
 WORKER_GRACE_S = 10.0
 API_GRACE_S = 10.0
 READY_POLL_S = 0.1
@@ -37,7 +39,8 @@ READY_POLL_S = 0.1
 @click.command("run", short_help="Run everything on this machine: PostgreSQL, Valkey, API, workers.")
 def command() -> None:
     """Run everything on this machine until Ctrl-C: PostgreSQL and Valkey (unless TIDINGS_DATABASE_URL and TIDINGS_REDIS_URL name
-    others), an API process and one worker of each kind, each started again when it dies.
+    others), an API process and one worker of each kind, each started again when it dies. With TIDINGS_METRICS_PORT the workers show their
+    figures on that port and the next ones, in the order: sequencer, projections, planner, deliveries.
 
     The state lies in TIDINGS_STATE_DIR (.state by default), with demo.json: base_url, api_key, project and subscriber for scripts.
 
@@ -143,18 +146,22 @@ class Run:
     def programs(self) -> list[Own]:
         api_grace_s = self.settings.drain_s + self.settings.readiness_delay_s + API_GRACE_S
         wanted: list[tuple[str, tuple[str, ...], float]] = [("api", ("api",), api_grace_s)]
-        wanted += [(name, ("worker", name), WORKER_GRACE_S) for name in ("sequencer", "projections", "planner", "deliveries")]
+        wanted += [(name, ("worker", name), WORKER_GRACE_S) for name in WORKERS]
         coloured = sys.stderr.isatty()
         output = sys.stderr.buffer
         # JSON stays JSON: there the name is a member of each line.
         as_text = self.settings.log_format == "text"
         return [
-            Own(name, arguments, self.environment, grace_s, prefixed(name, output, coloured) if as_text else to(output))
+            Own(name, arguments, partial(self.environment, name), grace_s, prefixed(name, output, coloured) if as_text else to(output))
             for name, arguments, grace_s in wanted
         ]
 
-    def environment(self) -> dict[str, str]:
-        return environment_of(self.with_servers())
+    def environment(self, name: str) -> dict[str, str]:
+        """name: of the process. Each worker shows its figures on a port of its own, from TIDINGS_METRICS_PORT on."""
+        shared = environment_of(self.with_servers())
+        if name in WORKERS and self.settings.metrics_port:
+            shared["TIDINGS_METRICS_PORT"] = str(self.settings.metrics_port + WORKERS.index(name))
+        return shared
 
     async def until_ready(self) -> None:
         while not await answers_ready(self.settings.host, self.settings.port, self.settings.scheme):

@@ -8,7 +8,9 @@ bound holds for it at once; other processes may pass it by what they let in betw
 LOOKED_AT = 2000
 
 WAITING = f"""
-SELECT s.shard, s.epoch, s.head, looked.count, looked.first, looked.last, CASE WHEN ids.is_called THEN ids.last_value ELSE 0 END AS newest
+SELECT s.shard, s.epoch, s.head,
+    (SELECT extract(epoch FROM now() - created_at)::float8 FROM outbox o WHERE o.shard = s.shard AND o.id = looked.first) AS oldest_s,
+    looked.count, looked.first, looked.last, CASE WHEN ids.is_called THEN ids.last_value ELSE 0 END AS newest
 FROM shards s CROSS JOIN outbox_id_seq ids CROSS JOIN LATERAL (
     SELECT count(*) AS count, min(id) AS first, max(id) AS last
     FROM (SELECT id FROM outbox WHERE outbox.shard = s.shard AND outbox.id >= s.floor ORDER BY id LIMIT {LOOKED_AT}) AS few

@@ -18,6 +18,7 @@ from tidings.notifications.counts import count_one, fold
 from tidings.notifications.inbox import View, read_page
 from tidings.notifications.marks import Action, mark
 from tidings.notifications.structs import Clicked, Counts, InboxPage, Mark, Marked
+from tidings.platform.metrics import MARKS
 from tidings.platform.postgres import Database, tenant_connection, tenant_transaction
 from tidings.platform.problems import responses
 
@@ -125,6 +126,7 @@ async def mark_clicked(
 async def mark_and_wake(database: Database, waker: Waker, session: SubscriberSession, action: Action, which: Mark) -> Marked:
     async with tenant_transaction(database, session.tenant.id) as connection:
         marked = await mark(connection, session, action, which, datetime.now(UTC))
+    MARKS.labels(action).inc(marked.changed)
     waker.wake(session.tenant.shard)
     return marked
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from tidings.platform.caches import show_caches
 from tidings.platform.postgres import Connection
 
 MOST = 100_000
@@ -38,15 +39,25 @@ class KnownPeople:
     def __init__(self) -> None:
         self.projects: dict[int, People] = {}
         self.remembered = 0
+        self.hits = 0
+        self.misses = 0
+        show_caches(people=self)
+
+    def __len__(self) -> int:
+        return self.remembered
 
     async def find(self, connection: Connection, project: int, names: Iterable[str]) -> People | None:
         """The project's people, all these names among them; None when one of them is not known yet."""
         wanted = set(names)
         people = self.projects.get(project)
         if people is None or people.until < time.monotonic():
+            self.misses += 1
             people = await self.read(connection, project, wanted)
         elif unknown := wanted.difference(people.ids):
+            self.misses += 1
             people = await self.read(connection, project, unknown)
+        else:
+            self.hits += 1
         return people if wanted.issubset(people.ids) else None
 
     def forget(self, project: int) -> None:

@@ -20,7 +20,7 @@ from tidings.events.live import stream_key
 from tidings.events.log import read_after
 from tidings.events.reader import Reader
 from tidings.platform.ending import end_tasks
-from tidings.platform.metrics import BACKLOG
+from tidings.platform.metrics import BACKLOG, BACKLOG_OLDEST
 from tidings.platform.postgres import POSTGRES_AWAY, Database
 from tidings.platform.redis import REDIS_AWAY, open_redis
 from tidings.settings import Settings
@@ -93,13 +93,14 @@ class Follower:
 
     async def poll(self) -> None:
         let_in = {number: shard.backlog.let_in for number, shard in self.shards.items()}
-        for number, epoch, head, *looked_at in await self.database.system.fetch(WAITING, timeout=5):
+        for number, epoch, head, oldest_s, *looked_at in await self.database.system.fetch(WAITING, timeout=5):
             shard = self.shards.get(number)
             if shard is None:
                 await self.begin(number, epoch, head)
                 continue
             shard.backlog.told(estimate(*looked_at), head, let_in[number])
             BACKLOG.labels(number).set(shard.backlog.said)
+            BACKLOG_OLDEST.labels(number).set(max(0.0, oldest_s or 0.0))
             if shard.epoch != epoch:
                 await self.begin_again(shard, epoch, head)
             elif self.is_left_behind(shard, head):

@@ -8,7 +8,7 @@ from loguru import logger
 
 from tidings.errors import Malformed, Unavailable
 from tidings.events.cursor import Cursor, parse_cursor
-from tidings.platform.metrics import REQUESTS
+from tidings.platform.metrics import REQUESTS, STREAMS_OPENED
 from tidings.platform.postgres import POSTGRES_AWAY
 from tidings.stream.connection import Connection
 from tidings.stream.control import take_endings_since
@@ -129,6 +129,7 @@ async def start_of(edge: "StreamEdge", visitor: Visitor, cursor: Cursor | None, 
         await replay.check(edge.settings.replay_limit)
     except TooFar as too_far:
         reason = str(too_far)
+    STREAMS_OPENED.labels("reset" if reason else "none" if replay.is_done else "window" if shard.window.reaches(position) else "log").inc()
     return replay, reason
 
 

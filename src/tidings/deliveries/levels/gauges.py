@@ -13,6 +13,7 @@ from tidings.platform.metrics import (
     DELIVERIES_OVERDUE,
     DELIVERIES_WAITING,
     DELIVERY_LATENCY,
+    HALTED,
     LEASES,
     PLANNER_LAG,
 )
@@ -57,6 +58,10 @@ async def observe_ledger(connection: Connection, now: datetime) -> None:
     for connector, count, since in await connection.fetch(DUE, now):
         DELIVERIES_DUE.labels(connector).set(count)
         DELIVERIES_OVERDUE.labels(connector).set(seconds_since(since, now))
+    # Those that go on again are no longer in the table.
+    HALTED.clear()
+    for (connector,) in await connection.fetch("SELECT connector FROM halts"):
+        HALTED.labels(connector).set(1)
     LEASES.set(await connection.fetchval(LEASED))
     for shard, lag in await connection.fetch(LAG):
         PLANNER_LAG.labels(str(shard)).set(lag)

@@ -13,6 +13,7 @@ import msgspec
 from arq.connections import ArqRedis
 from arq.worker import Worker, func
 
+from tidings.platform.metrics import QUEUE_JOBS, QUEUE_OLDEST
 from tidings.platform.redis import open_redis
 
 QUEUE = "tidings:deliveries"
@@ -47,6 +48,14 @@ async def enqueue(queue: ArqRedis, ids: Sequence[str], now: datetime) -> None:
 
 async def waiting_jobs(queue: ArqRedis) -> int:
     return int(await queue.zcard(QUEUE))
+
+
+async def show_queue(queue: ArqRedis, now: datetime) -> None:
+    """At /metrics. now: the ledger's, by which jobs were put there."""
+    QUEUE_JOBS.labels("deliveries").set(await queue.zcard(QUEUE))
+    first = await queue.zrange(QUEUE, 0, 0, withscores=True)
+    put_at = first[0][1] / 1000 + EARLIER.total_seconds() if first else now.timestamp()
+    QUEUE_OLDEST.labels("deliveries").set(max(0.0, now.timestamp() - put_at))
 
 
 class QuietWorker(Worker):
