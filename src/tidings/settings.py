@@ -70,7 +70,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port: int = 0
     backup_url: str | None = None
     backup_keys: tuple[bytes, ...] = ()
-    backup_keys_file: Path | None = None
     backup_schedule: tuple[tuple[str, timedelta, timedelta], ...] = (
         ("logical", timedelta(days=1), timedelta(hours=2)),
         ("verify", timedelta(days=1), timedelta(hours=4)),
@@ -112,9 +111,8 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
                 raise Misconfigured(f"{name} is no setting of Tidings. Settings are: {', '.join(sorted(map(variable, READERS)))}.")
     if ("tls_certificate" in values) != ("tls_key" in values):
         raise Misconfigured("TIDINGS_TLS_CERTIFICATE and TIDINGS_TLS_KEY belong together: set both, or none to serve without TLS.")
-    for keys in ("encryption_keys", "backup_keys"):
-        if keys in values and f"{keys}_file" in values:
-            raise Misconfigured(f"{variable(keys)} and {variable(keys)}_FILE say the same: set one of them.")
+    if "encryption_keys" in values and "encryption_keys_file" in values:
+        raise Misconfigured("TIDINGS_ENCRYPTION_KEYS and TIDINGS_ENCRYPTION_KEYS_FILE say the same: set one of them.")
     return Settings(**values)
 
 
@@ -149,7 +147,7 @@ def variable(field: str) -> str:
 def redacted(field: str, value: str) -> str:
     """The value as it may be shown: secrets hidden, passwords taken out of URLs."""
     # Also the file: a key that was put there by mistake would stand in the log.
-    if field in ("secret_key", "encryption_keys", "encryption_keys_file", "backup_keys", "backup_keys_file"):
+    if field in ("secret_key", "encryption_keys", "encryption_keys_file", "backup_keys"):
         return "***"
     if field.endswith(("_url", "_dsn")):
         return redacted_url(value)
@@ -355,7 +353,6 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "metrics_port": (whole(0, 65535), "a port between 1 and 65535, for this worker alone; 0: none"),
     "backup_url": (store_url, A_STORE),
     "backup_keys": (encryption_keys, f"{KEYS}, separated by commas"),
-    "backup_keys_file": (readable_file, f"a file that this process may read: {KEYS}, one a line"),
     "backup_schedule": (schedule, TASKS),
     "backup_retention": (generations, GENERATIONS),
     "backup_programs": (folder_there, "the folder that holds pg_dump, pg_basebackup and pg_receivewal"),
