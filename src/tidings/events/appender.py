@@ -4,6 +4,7 @@ Sequencing never waits for Redis: what the leader moved waits here, and what wai
 """
 
 import asyncio
+import time
 from collections import deque
 from typing import Any
 
@@ -15,6 +16,7 @@ from tidings.events.lease import Lease
 from tidings.events.line import Line
 from tidings.events.live import StreamLost, last_position, stream_key
 from tidings.events.log import heads, read_after
+from tidings.events.traced import record_written
 from tidings.platform.postgres import POSTGRES_AWAY
 from tidings.platform.redis import REDIS_AWAY
 
@@ -96,7 +98,9 @@ class Appender:
         if fresh[0].position != self.appended + 1:  # some fell out of the bound
             self.appended = -1
             return
+        begun_ns = time.time_ns()
         passed = await self.line.append(fresh)
+        record_written(fresh, "append to the live stream", begun_ns)
         # Somebody else wrote there, perhaps of another history: look at how far the stream goes.
         self.appended = -1 if passed else fresh[-1].position
 

@@ -15,7 +15,8 @@ class LogEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     type: as in `notification.created`, `inbox.read`, `topic.members`.
     recipients: inner ids of ≤ 1,000 subscribers.   topics: inner ids; with `everyone`, the audience of a large notification.
     data: JSON that the people concerned may see.   internal: JSON for Tidings alone.   actor: who did it, as in `key:key_…`.
-    accepted_at, created_at: when it was committed to the outbox, and when it got its position.
+    accepted_at, created_at: when it was committed to the outbox, and when it got its position.   trace: `traceparent` of its commit, where
+    that is sampled; last, so that versions that know nothing of it read it, and are read.
     """
 
     position: int
@@ -30,13 +31,14 @@ class LogEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     actor: str
     accepted_at: datetime
     created_at: datetime
+    trace: str | None = None
 
 
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event on its way into the outbox, see LogEvent. data, internal: encoded JSON.
 
     recipients: inner ids, or PostgreSQL's literal of an array of them.   topic_change: the row of topic_changes that takes this
-    event's position.
+    event's position.   trace: `traceparent`; None for that of the request under way.
     """
 
     project: int
@@ -50,6 +52,7 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     everyone: bool = False
     internal: str | None = None
     topic_change: int | None = None
+    trace: str | None = None
 
 
 class Wide(msgspec.Struct, frozen=True, array_like=True):

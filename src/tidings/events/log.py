@@ -6,7 +6,7 @@ from tidings.events.entry import LogEvent
 from tidings.platform.postgres import Connection
 
 COLUMNS = """position, project, type, notification::text, recipients, topics, everyone, data::text, internal::text, actor,
-    accepted_at, created_at"""
+    accepted_at, created_at, trace"""
 
 READ_AFTER = f"SELECT {COLUMNS} FROM events WHERE shard = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4"
 

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 from tidings.events.entry import NewEvent
 from tidings.platform.postgres import Connection
+from tidings.platform.telemetry.spans import trace_of_request
 
 # Lists travel as array literals, because unnest would flatten an array of arrays.
 APPEND = """
-INSERT INTO outbox (shard, project, type, notification, recipients, topics, everyone, data, internal, topic_change, actor)
-SELECT shard, project, type, notification, recipients::bigint[], topics::bigint[], everyone, data, internal, topic_change, actor
+INSERT INTO outbox (shard, project, type, notification, recipients, topics, everyone, data, internal, topic_change, actor, trace)
+SELECT shard, project, type, notification, recipients::bigint[], topics::bigint[], everyone, data, internal, topic_change, actor, trace
 FROM unnest($1::smallint[], $2::int[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::boolean[], $8::json[], $9::json[],
-            $10::bigint[], $11::text[])
-     AS new (shard, project, type, notification, recipients, topics, everyone, data, internal, topic_change, actor)
+            $10::bigint[], $11::text[], $12::text[])
+     AS new (shard, project, type, notification, recipients, topics, everyone, data, internal, topic_change, actor, trace)
 """
 
 
@@ -22,6 +23,7 @@ async def append(connection: Connection, events: Sequence[NewEvent]) -> None:
     """
     if not events:
         return
+    here = trace_of_request()
     await connection.execute(
         APPEND,
         [event.shard for event in events],
@@ -35,6 +37,7 @@ async def append(connection: Connection, events: Sequence[NewEvent]) -> None:
         [event.internal for event in events],
         [event.topic_change for event in events],
         [event.actor for event in events],
+        [event.trace or here for event in events],
     )
 
 

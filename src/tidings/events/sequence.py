@@ -29,8 +29,8 @@ WITH due AS MATERIALIZED (
     SELECT (SELECT head FROM lead) + row_number() OVER (ORDER BY id) AS position, clock_timestamp() AS moved_at, taken.* FROM taken
 ), logged AS (
     INSERT INTO events (shard, position, project, type, notification, recipients, topics, everyone, data, internal, actor,
-        accepted_at, created_at)
-    SELECT shard, position, project, type, notification, recipients, topics, everyone, data, internal, actor, created_at, moved_at
+        accepted_at, created_at, trace)
+    SELECT shard, position, project, type, notification, recipients, topics, everyone, data, internal, actor, created_at, moved_at, trace
     FROM numbered
 ), moved AS (
     UPDATE shards SET head = head + (SELECT count(*) FROM taken) WHERE shard = $1 AND term = $2 AND EXISTS (SELECT FROM taken)
@@ -45,7 +45,7 @@ WITH due AS MATERIALIZED (
     WHERE (numbered.everyone OR numbered.topics IS NOT NULL) AND numbered.type LIKE 'notification.%'
       AND fanouts.notification = numbered.notification AND fanouts.position IS NULL
 )
-SELECT position, project, type, notification::text, recipients, topics, everyone, data, internal, actor, created_at, moved_at
+SELECT position, project, type, notification::text, recipients, topics, everyone, data, internal, actor, created_at, moved_at, trace
 FROM numbered ORDER BY position
 """
 

@@ -13,6 +13,7 @@ from tidings.events.appender import Appender, StreamAhead
 from tidings.events.floor import Floor
 from tidings.events.lease import Lease, give_up_lease, renew_epoch, renew_lease, take_lease
 from tidings.events.sequence import SESSION, sequence
+from tidings.events.traced import record_sequenced
 from tidings.platform.ending import end_tasks
 from tidings.platform.metrics import EVENTS_SEQUENCED, SEQUENCER_LAG, SEQUENCER_LEADS
 from tidings.platform.postgres import POSTGRES_AWAY
@@ -158,6 +159,7 @@ class Sequencer:
             appender.offer(events)
             floor.taken += len(events)
             EVENTS_SEQUENCED.inc(len(events))
+            record_sequenced(events)
             SEQUENCER_LAG.observe((events[0].created_at - events[0].accepted_at).total_seconds())
             if len(events) < BATCH // 5:
                 await asyncio.sleep(PAUSE_S)

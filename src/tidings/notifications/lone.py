@@ -26,8 +26,8 @@ WRITE = """
 WITH new AS MATERIALIZED (
     SELECT n.*, coalesce(n.id <= greatest(s.seen_up_to, s.read_up_to), false) AS apart
     FROM unnest($4::uuid[], $5::bigint[], $6::json[], $7::json[], $8::text[], $9::text[], $10::text[], $11::json[], $12::text[],
-                $13::text[], $14::text[], $15::timestamptz[], $16::text[]) WITH ORDINALITY
-        AS n (id, subscriber, shown, audience, title, body, url, data, category, priority, channels, expires_at, actor, place)
+                $13::text[], $14::text[], $15::timestamptz[], $16::text[], $18::text[]) WITH ORDINALITY
+        AS n (id, subscriber, shown, audience, title, body, url, data, category, priority, channels, expires_at, actor, trace, place)
     LEFT JOIN inbox_states s ON s.subscriber = n.subscriber
     WHERE (SELECT people_deleted FROM projects WHERE id = $1) = $17
 ), kept AS (
@@ -40,13 +40,13 @@ WITH new AS MATERIALIZED (
     INSERT INTO inbox (project, subscriber, id, category, expires_at, apart)
     SELECT $1, subscriber, id, category, expires_at, apart FROM new
 )
-INSERT INTO outbox (shard, project, type, notification, recipients, data, internal, actor)
+INSERT INTO outbox (shard, project, type, notification, recipients, data, internal, actor, trace)
 SELECT $2, $1, 'notification.created', id, ARRAY[subscriber], shown,
     CASE WHEN channels IS NULL AND NOT apart
     THEN json '{"recipients":1,"in_app":true,"transient":false,"channels":["in_app"]}'
     ELSE json_build_object('recipients', 1, 'in_app', true, 'transient', false,
         'channels', coalesce(string_to_array(channels, ','), '{in_app}'), 'apart', CASE WHEN apart THEN ARRAY[subscriber] ELSE '{}' END)
-    END, actor
+    END, actor, trace
 FROM new ORDER BY place
 """
 
@@ -54,11 +54,17 @@ IN_APP = ["in_app"]
 
 
 async def write_lone(
-    connection: Connection, tenant: Tenant, drafts: Sequence[Draft], actors: Sequence[str], people: People, now: datetime
+    connection: Connection,
+    tenant: Tenant,
+    drafts: Sequence[Draft],
+    actors: Sequence[str],
+    traces: Sequence[str | None],
+    people: People,
+    now: datetime,
 ) -> list[Accepted] | None:
     """None, with nothing written, when somebody was deleted since the people were read.
 
-    connection: outside a transaction, seeing the tenant.
+    connection: outside a transaction, seeing the tenant.   traces: `traceparent` of each, where it is sampled.
     """
     ids = uuid7_texts(len(drafts))
     done = await connection.execute(
@@ -71,6 +77,7 @@ async def write_lone(
         *columns_of(ids, drafts, now),
         actors,
         people.deleted,
+        unless_all(None, list(traces)),
     )
     if done == "INSERT 0 0":
         return None

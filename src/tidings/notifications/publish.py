@@ -28,6 +28,7 @@ from tidings.notifications.lone import write_lone
 from tidings.notifications.store import Prepared, prepare, store
 from tidings.notifications.structs import Accepted
 from tidings.notifications.topical import write_topical
+from tidings.notifications.traced import commit_context, recorded_commit
 from tidings.platform.gather import Gather
 from tidings.platform.metrics import PUBLISH_BATCH, PUBLISH_LATENCY, PUBLISH_REFUSED, PUBLISHED
 from tidings.platform.postgres import BEGINS_WITH, CONNECTION_LOST, Connection, Database, tenant_connection, tenant_transaction
@@ -43,13 +44,16 @@ Outcome = Accepted | TidingsError
 Way = Literal["lone", "batch", "topical", "general"]
 
 # One statement for drafts of one kind; None when it does not apply, and nothing was written.
-Write = Callable[[Connection, Tenant, Sequence[Draft], Sequence[str], datetime], Awaitable[list[Accepted] | None]]
+Write = Callable[[Connection, Tenant, Sequence[Draft], Sequence[str], Sequence[str | None], datetime], Awaitable[list[Accepted] | None]]
 
 UNKNOWN_OUTCOME = "PostgreSQL cannot be reached; whether this was accepted is not known: repeat it with the same Idempotency-Key."
 
 
 class Publish(msgspec.Struct, frozen=True, eq=False):
-    """One request: a single draft, or those of a batch. answer: makes the body from the outcomes; a lone error is raised instead."""
+    """One request: a single draft, or those of a batch. answer: makes the body from the outcomes; a lone error is raised instead.
+
+    trace: `traceparent` of its commit, where it is sampled.
+    """
 
     tenant: Tenant
     actor: str
@@ -57,6 +61,7 @@ class Publish(msgspec.Struct, frozen=True, eq=False):
     once: OnceKey | None
     answer: Callable[[Sequence[Outcome]], bytes]
     arrived: float
+    trace: str | None = None
 
     def __hash__(self) -> int:
         return id(self)
@@ -103,8 +108,8 @@ class PublishDoor:
         async with AsyncExitStack() as held:
             for _ in range(BEGINS_WITH):
                 connection = await held.enter_async_context(tenant_connection(self.database, nobody.id))
-                await write_lone(connection, nobody, [], [], NOBODY, now)
-                await write_topical(connection, nobody, [], [], now)
+                await write_lone(connection, nobody, [], [], [], NOBODY, now)
+                await write_topical(connection, nobody, [], [], [], now)
 
     async def publish(
         self,
@@ -122,8 +127,13 @@ class PublishDoor:
                 raise Conflict("A request with this Idempotency-Key is still running; repeat it in a moment.")
             self.running.add(running)
         try:
-            request = Publish(tenant, actor, drafts, once, answer, time.perf_counter())
-            result = await self.gather_for(request).get(request)
+            context = commit_context()
+            request = Publish(tenant, actor, drafts, once, answer, time.perf_counter(), None if context is None else context.header)
+            if context is None:
+                result = await self.gather_for(request).get(request)
+            else:
+                with recorded_commit(context, len(drafts)):
+                    result = await self.gather_for(request).get(request)
             PUBLISH_LATENCY.observe(time.perf_counter() - request.arrived)
             return result
         finally:
@@ -161,10 +171,17 @@ class PublishDoor:
     async def commit_shortly(self, requests: list[Publish], write: Write) -> Mapping[Publish, Answer | Exception]:
         """A short way; where it does not lead through, nothing was written, and the general one does."""
         tenant = requests[0].tenant
-        chosen = [(draft, request.actor) for request in requests for draft in request.drafts if isinstance(draft, Draft)]
+        chosen = [(draft, request) for request in requests for draft in request.drafts if isinstance(draft, Draft)]
         try:
             async with tenant_connection(self.database, tenant.id) as connection:
-                written = await write(connection, tenant, [draft for draft, _ in chosen], [actor for _, actor in chosen], datetime.now(UTC))
+                written = await write(
+                    connection,
+                    tenant,
+                    [draft for draft, _ in chosen],
+                    [request.actor for _, request in chosen],
+                    [request.trace for _, request in chosen],
+                    datetime.now(UTC),
+                )
         except CONNECTION_LOST as error:
             return dict.fromkeys(requests, unknown_outcome(error))
         except asyncpg.PostgresError:
@@ -181,13 +198,19 @@ class PublishDoor:
         }
 
     async def write_lone(
-        self, connection: Connection, tenant: Tenant, drafts: Sequence[Draft], actors: Sequence[str], now: datetime
+        self,
+        connection: Connection,
+        tenant: Tenant,
+        drafts: Sequence[Draft],
+        actors: Sequence[str],
+        traces: Sequence[str | None],
+        now: datetime,
     ) -> list[Accepted] | None:
         """None when somebody named is not known, or was deleted meanwhile."""
         people = await self.people.find(connection, tenant.id, [draft.subscribers[0] for draft in drafts])
         if people is None:
             return None
-        written = await write_lone(connection, tenant, drafts, actors, people, now)
+        written = await write_lone(connection, tenant, drafts, actors, traces, people, now)
         if written is None:
             self.people.forget(tenant.id)
         return written
@@ -243,7 +266,7 @@ async def accept(connection: Connection, tenant: Tenant, requests: Sequence[Publ
                 results.append(draft)
                 continue
             try:
-                item = prepare(draft, resolve(draft, directory), request.actor, now)
+                item = prepare(draft, resolve(draft, directory), request.actor, now, request.trace)
             except TidingsError as error:
                 results.append(error)
             else:

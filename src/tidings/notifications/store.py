@@ -18,13 +18,14 @@ from tidings.platform.postgres import Connection
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A notification with everything decided. shown: what the people concerned see."""
+    """A notification with everything decided. shown: what the people concerned see.   trace: as of NewEvent."""
 
     id: str
     draft: Draft
     audience: Resolved
     actor: str
     shown: Shown
+    trace: str | None = None
 
     @property
     def is_kept(self) -> bool:
@@ -32,7 +33,7 @@ class Prepared(msgspec.Struct, frozen=True):
         return "in_app" in self.draft.wanted.channels and not self.draft.wanted.transient
 
 
-def prepare(draft: Draft, audience: Resolved, actor: str, now: datetime) -> Prepared:
+def prepare(draft: Draft, audience: Resolved, actor: str, now: datetime, trace: str | None = None) -> Prepared:
     wanted = draft.wanted
     identity = str(uuid7())
     shown = Shown(
@@ -47,7 +48,7 @@ def prepare(draft: Draft, audience: Resolved, actor: str, now: datetime) -> Prep
         wanted.expires_at,
         now,
     )
-    return Prepared(identity, draft, audience, actor, shown)
+    return Prepared(identity, draft, audience, actor, shown, trace)
 
 
 NOTIFICATIONS = """
@@ -175,4 +176,5 @@ def event_of(tenant: Tenant, one: Prepared, apart: Sequence[int]) -> NewEvent:
         data=msgspec.json.encode(one.shown).decode(),
         internal=msgspec.json.encode(internal | ({"apart": apart} if apart else {})).decode(),
         actor=one.actor,
+        trace=one.trace,
     )

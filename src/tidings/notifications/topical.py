@@ -9,7 +9,7 @@ from datetime import datetime
 
 from tidings.access.principals import Tenant
 from tidings.notifications.draft import Draft
-from tidings.notifications.lone import columns_of
+from tidings.notifications.lone import columns_of, unless_all
 from tidings.notifications.structs import MAX_RECIPIENTS, Accepted
 from tidings.platform.ids import uuid7_texts
 from tidings.platform.metrics import INBOX_ROWS
@@ -25,8 +25,8 @@ WITH small AS MATERIALIZED (
 ), asked AS MATERIALIZED (
     SELECT n.*, small.people
     FROM unnest($4::uuid[], $5::text[], $6::json[], $7::json[], $8::text[], $9::text[], $10::text[], $11::json[], $12::text[],
-                $13::text[], $14::text[], $15::timestamptz[], $16::text[]) WITH ORDINALITY
-        AS n (id, topic, shown, audience, title, body, url, data, category, priority, channels, expires_at, actor, place)
+                $13::text[], $14::text[], $15::timestamptz[], $16::text[], $18::text[]) WITH ORDINALITY
+        AS n (id, topic, shown, audience, title, body, url, data, category, priority, channels, expires_at, actor, trace, place)
     JOIN small ON small.key = n.topic
 ), new AS MATERIALIZED (
     SELECT * FROM asked WHERE (SELECT count(*) FROM asked) = cardinality($4)
@@ -44,10 +44,10 @@ WITH small AS MATERIALIZED (
 ), aside AS (
     SELECT id, array_agg(subscriber) AS apart FROM items WHERE apart GROUP BY id
 ), told AS (
-    INSERT INTO outbox (shard, project, type, notification, recipients, data, internal, actor)
+    INSERT INTO outbox (shard, project, type, notification, recipients, data, internal, actor, trace)
     SELECT $2, $1, 'notification.created', n.id, n.people, n.shown,
         json_build_object('recipients', cardinality(n.people), 'in_app', true, 'transient', false,
-            'channels', coalesce(string_to_array(n.channels, ','), '{in_app}'), 'apart', coalesce(aside.apart, '{}')), n.actor
+            'channels', coalesce(string_to_array(n.channels, ','), '{in_app}'), 'apart', coalesce(aside.apart, '{}')), n.actor, n.trace
     FROM new n LEFT JOIN aside ON aside.id = n.id ORDER BY n.place
 )
 SELECT id::text, cardinality(people) FROM new ORDER BY place
@@ -55,11 +55,11 @@ SELECT id::text, cardinality(people) FROM new ORDER BY place
 
 
 async def write_topical(
-    connection: Connection, tenant: Tenant, drafts: Sequence[Draft], actors: Sequence[str], now: datetime
+    connection: Connection, tenant: Tenant, drafts: Sequence[Draft], actors: Sequence[str], traces: Sequence[str | None], now: datetime
 ) -> list[Accepted] | None:
     """None, with nothing written, when a topic is unknown or has more than 1,000 members.
 
-    connection: outside a transaction, seeing the tenant.
+    connection: outside a transaction, seeing the tenant.   traces: `traceparent` of each, where it is sampled.
     """
     ids = uuid7_texts(len(drafts))
     rows = await connection.fetch(
@@ -72,6 +72,7 @@ async def write_topical(
         *columns_of(ids, drafts, now),
         actors,
         MAX_RECIPIENTS,
+        unless_all(None, list(traces)),
     )
     if not rows:
         return None

@@ -4,6 +4,7 @@ Synchronous from end to end, see hub.py. What is pending for a connection goes o
 cost about as much as one.
 """
 
+import time
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ import msgspec
 from loguru import logger
 
 from tidings.events.entry import LogEvent
+from tidings.events.traced import record_written
 from tidings.platform.metrics import EVENTS_STREAMED, STREAM_LAG
 from tidings.stream.connection import Connection
 from tidings.stream.frames import SETTLED, frame_of
@@ -32,6 +34,7 @@ class Parcel:
 
 def deliver(hub: Hub, shard: Shard, events: Sequence[LogEvent]) -> None:
     """Take in events that follow the shard's position."""
+    begun_ns = time.time_ns()
     pending: Pending = {}
     parcel = Parcel()
     written = 0
@@ -57,6 +60,7 @@ def deliver(hub: Hub, shard: Shard, events: Sequence[LogEvent]) -> None:
     written += put_all(hub, pending, parcel) if pending else write_at_once(hub, parcel)
     flush(pending)
     shard.wake()
+    record_written(events, "write to the open streams", begun_ns)
     if written:
         EVENTS_STREAMED.inc(written)
         STREAM_LAG.observe((datetime.now(UTC) - events[0].accepted_at).total_seconds())

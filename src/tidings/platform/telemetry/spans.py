@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from tidings.platform.telemetry.belonging import belonging
 from tidings.platform.telemetry.context import Context, context_in, new_context
 
 Kind = Literal["server", "internal", "producer", "consumer", "client"]
@@ -61,6 +62,13 @@ class Tracing:
 
 
 tracing = Tracing()
+
+
+def trace_of_request() -> str | None:
+    """`traceparent` of the request under way, for a row that it writes; None where it is not sampled."""
+    about = belonging()
+    context = sampled(about.context) if about is not None else None
+    return None if context is None else context.header
 
 
 def sampled(context: Context | None) -> Context | None:
