@@ -10,7 +10,7 @@ import pytest
 from running import Project, Running
 
 COMMANDS = [
-    "run", "api", "worker", "migrate", "send", "tail", "status", "doctor",
+    "run", "api", "worker", "migrate", "send", "tail", "status", "alive", "doctor",
     "keys", "keys create", "keys list", "keys rotate", "keys revoke",
     "projects", "projects create", "projects list", "projections", "projections rebuild",
     "vault", "vault status", "vault rewrap",
