@@ -23,7 +23,7 @@ WITH named AS MATERIALIZED (
 )
 SELECT d.id::text, mine.number, d.round, d.project, d.destination, t.updated_at AS destination_as_of, d.order_key, d.type, d.accepted_at,
     d.notification::text, d.subscriber, e.data::text, e.internal::text, e.actor, cardinality(e.recipients) AS recipients,
-    s.external_id, s.name, s.email, s.phone, s.locale, s.timezone
+    s.external_id, s.name, s.email, s.phone, s.locale, s.timezone, e.trace, d.position
 FROM mine JOIN deliveries d ON d.id = mine.delivery JOIN destinations t ON t.id = d.destination
 LEFT JOIN events e ON e.shard = d.shard AND e.position = d.position AND e.created_at = d.event_at
 LEFT JOIN subscribers s ON s.id = d.subscriber AND s.deleted_at IS NULL
@@ -49,7 +49,9 @@ WHERE d.id = named.id AND num_nulls(lease_until) = 0
 class Claimed(msgspec.Struct, frozen=True):
     """A delivery to make an attempt of. data: of its event; None when the log does not reach back so far.
 
-    What is after `recipients` is of the subscriber that it goes to, as of now; None where it goes to no person, or to one who is gone.
+    From `external_id` to `timezone` it is of the subscriber that it goes to, as of now; None where it goes to no person, or to one who is
+    gone.   trace: `traceparent`, where it is sampled: of the event's commit, and for a connector of the attempt that it makes.
+    position: of the event.
     """
 
     id: str
@@ -73,6 +75,8 @@ class Claimed(msgspec.Struct, frozen=True):
     phone: str | None = None
     locale: str | None = None
     timezone: str | None = None
+    trace: str | None = None
+    position: int = 0
 
 
 async def claim(connection: Connection, ids: Sequence[str], worker: str) -> list[Claimed]:

@@ -1,6 +1,7 @@
 """A worker's part of the ledger: claims what a job names, makes the attempts at the same time, holds the leases of what is under way."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,9 +17,12 @@ from tidings.deliveries.ledger.settle import Result
 from tidings.deliveries.sending.echoes import Echoes
 from tidings.deliveries.sending.opened import OpenedDestinations
 from tidings.deliveries.sending.settler import Settler
+from tidings.deliveries.sending.traced import carrying, record_attempt
 from tidings.platform.ending import end_tasks
 from tidings.platform.metrics import ERRORS
 from tidings.platform.postgres import POSTGRES_AWAY
+from tidings.platform.telemetry.belonging import Belonging, belong_to
+from tidings.platform.telemetry.context import context_in
 
 RENEW_S = 3.0
 # Attempts at the same time in one worker. Beyond it jobs wait, and other workers take them: it is all that is out, so that of one worker
@@ -84,20 +88,29 @@ class Sender:
             yield from (together[start : start + most] for start in range(0, len(together), most))
 
     async def attempt(self, batch: Sequence[Claimed]) -> None:
+        self.name_lines(batch[0])
+        carried, begun_ns = [carrying(delivery) for delivery in batch], time.time_ns()
         try:
-            outcomes = await self.outcomes_of(batch)
+            outcomes = await self.outcomes_of(carried)
         finally:
             for delivery in batch:
                 del self.under_way[delivery.id]
             self.note_room()
         now = datetime.now(UTC)
-        for delivery, outcome in zip(batch, outcomes, strict=True):
+        for delivery, sent, outcome in zip(batch, carried, outcomes, strict=True):
+            record_attempt(delivery, sent, self.connector_of(delivery), outcome, begun_ns)
             self.put(delivery, outcome, now)
 
     def put(self, delivery: Claimed, outcome: Outcome, now: datetime) -> None:
         following = next_of(outcome, delivery.number - delivery.round, self.schedule_of(delivery), now)
         echo = self.echoes.of(delivery, self.destinations.of(delivery), outcome, following)
         self.settler.put(Result(delivery, outcome, following, now, echo))
+
+    def name_lines(self, delivery: Claimed) -> None:
+        """What is logged from here on in this task, which is the attempt's own, belongs to the delivery."""
+        destination = self.destinations.of(delivery)
+        project = None if destination is None else destination.project_key
+        belong_to(Belonging(None, context_in(delivery.trace), project, delivery.id))
 
     def note_room(self) -> None:
         if len(self.under_way) < MOST_UNDER_WAY:

@@ -13,6 +13,7 @@ from tidings.deliveries.ledger.clock import time_of
 from tidings.deliveries.ledger.outcome import Outcome
 from tidings.deliveries.ledger.settle import Result, settle, troubled
 from tidings.deliveries.levels.gauges import count_settled
+from tidings.deliveries.sending.traced import record_ended
 from tidings.platform.ending import end_tasks
 from tidings.platform.metrics import ERRORS
 from tidings.platform.postgres import CONNECTION_LOST, POSTGRES_AWAY
@@ -78,6 +79,7 @@ class Settler:
             return await self.settle_apart(batch)
         self.is_troubled = False
         count_settled(batch, written, self.connector_of)
+        record_ended(batch, written)
         for result in batch:
             if result.of.destination not in lanes:
                 self.good.setdefault(result.of.destination, []).append(result.outcome)

@@ -50,12 +50,16 @@ class Webhook:
         body = body_of(delivery)
         if len(body) > MOST_BYTES:
             return Outcome(kind="refused", reason="too_large", detail=f"The message is {len(body)} bytes; at most {MOST_BYTES} are sent.")
-        return await post(reach.outbound, destination, delivery.id, body, datetime.now(UTC))
+        return await post(reach.outbound, destination, delivery.id, body, datetime.now(UTC), delivery.trace)
 
 
-async def post(outbound: Outbound, destination: Destination, identity: str, body: bytes, now: datetime) -> Outcome:
-    """identity: `webhook-id`, the same in each attempt, by which a receiver knows what it has seen."""
+async def post(
+    outbound: Outbound, destination: Destination, identity: str, body: bytes, now: datetime, trace: str | None = None
+) -> Outcome:
+    """identity: `webhook-id`, the same in each attempt, by which a receiver knows what it has seen.   trace: `traceparent`."""
     headers = {**destination.secrets.get("headers", {}), **headers_of(destination, identity, body, now)}
+    if trace is not None:
+        headers["traceparent"] = trace
     try:
         answer = await outbound.request("POST", destination.config["url"], headers=headers, body=body, timeout_s=TIMEOUT_S, repeatable=True)
     except OutboundFailed as error:
