@@ -57,7 +57,8 @@ async def serving(handle: Handle, tls: ssl.SSLContext | None = None) -> AsyncIte
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    listening = await asyncio.start_server(take, "127.0.0.1", 0, ssl=tls)
+    # Whoever finds no room to wait in comes again a second later.
+    listening = await asyncio.start_server(take, "127.0.0.1", 0, ssl=tls, backlog=4096)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 from outbound.ground import LOCAL, OK, Server, answering, names, pouring, read_request, serving
 
+from tidings.deliveries.ledger.dispatch import MOST_OUT
 from tidings.outbound import client as client_module
 from tidings.outbound import pool as pool_module
+from tidings.outbound.attempt import Attempt
 from tidings.outbound.client import Outbound, open_outbound
 from tidings.outbound.errors import Blocked, BrokenAnswer, HeadTooLarge, NotConnected, TimedOut
+from tidings.outbound.wire import Wire
+from tidings.platform.descriptors import raise_descriptor_limit
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 WITHOUT_END = HEAD + b"Content-Length: 1000000000000\r\n\r\n"
@@ -232,6 +236,11 @@ async def test_few_connections_are_kept_however_many_names_there_are(monkeypatch
     [
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/0.9 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/2.0 103 Early Hints\r\n\r\n" + OK,
+        b"HTTP/1.2 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"ICY 200 OK\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
@@ -241,6 +250,18 @@ async def test_what_is_no_answer_of_http_is_said_to_be_none(client: Outbound, an
     async with serving(answering(answer)) as server:
         with pytest.raises(BrokenAnswer):
             await client.request("GET", url_of(server), timeout_s=5)
+
+
+async def test_an_answer_of_http_1_0_is_one_and_ends_its_connection(client: Outbound) -> None:
+    async with serving(answering(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")) as server:
+        answers = [await client.request("GET", url_of(server)) for _ in range(2)]
+    assert [(answer.status, answer.body, answer.reused) for answer in answers] == [(200, b"ok", False)] * 2
+
+
+async def test_a_connection_that_was_lost_as_soon_as_it_was_made_is_a_broken_answer() -> None:
+    lost = Wire("hooks.example")
+    with pytest.raises(BrokenAnswer, match="without an answer"):
+        await lost.exchange(b"", Attempt(15, 5), 0)
 
 
 @pytest.mark.parametrize(
@@ -345,7 +366,11 @@ async def test_the_environments_proxy_and_netrc_are_ignored(tmp_path: Path, monk
         ("X A", "b"),
         ("", "b"),
         ("X-Key", "hunter2\r\nHost: internal.example"),
+        ("X-Key", "hunter2\nHost: internal.example"),
+        ("X-Key", "hunter2\rHost: internal.example"),
         ("X-Key", "hunter2\x00"),
+        ("X-Key", "hunter2\ud800"),
+        ("X-Key", "\udfffhunter2"),
     ],
 )
 async def test_headers_that_would_change_the_request_itself_are_refused(client: Outbound, name: str, value: str) -> None:
@@ -356,18 +381,59 @@ async def test_headers_that_would_change_the_request_itself_are_refused(client: 
     assert "hunter2" not in str(refused.value)
 
 
-async def test_waiting_for_a_connection_counts_as_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "CONNECTIONS_PER_HOST", 1)
+async def test_waiting_for_a_connection_is_none_of_the_receivers_time_and_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "CONNECTIONS", 1)
     async with serving(pouring(HEAD, b"H", 0.02)) as server, open_outbound(LOCAL, names({"hooks.example": ["127.0.0.1"]})) as client:
-        first = asyncio.create_task(client.request("POST", url_of(server), timeout_s=2))
+        first = asyncio.create_task(client.request("POST", url_of(server), timeout_s=0.4))
         async with server.came:
             await asyncio.wait_for(server.came.wait_for(lambda: server.connections == 1), 10)
-        with pytest.raises(TimedOut, match="all connections to it were in use") as late:
-            await client.request("POST", url_of(server), timeout_s=0.2)
+        waits = asyncio.create_task(client.request("POST", url_of(server), timeout_s=0.8))
+        with pytest.raises(TimedOut, match="all our connections were in use") as late:
+            await client.request("POST", url_of(server), timeout_s=0.1)
         assert late.value.phase == "queue"
         assert not late.value.may_have_arrived
         with pytest.raises(TimedOut):
             await first
+        with pytest.raises(TimedOut) as waited:
+            await waits
+    assert waited.value.phase == "answer"
+    assert waited.value.latency is not None
+    # All of its time, after what it had waited.
+    assert waited.value.latency.total_ms > 1000
+
+
+async def test_places_take_turns_when_all_connections_are_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "CONNECTIONS", 1)
+    seen: list[bytes] = []
+    known = {"one.example": ["127.0.0.1"], "other.example": ["127.0.0.1"]}
+    async with serving(answering(OK, seen)) as server, open_outbound(LOCAL, names(known)) as client:
+        hosts = ["one", "one", "one", "other"]
+        await asyncio.gather(*(client.request("GET", f"http://{host}.example:{server.port}/") for host in hosts))
+    assert [request.partition(b"host: ")[2].partition(b".")[0] for request in seen] == [b"one", b"one", b"other", b"one"]
+
+
+async def test_all_deliveries_that_may_be_out_have_a_connection_whatever_their_receiver() -> None:
+    raise_descriptor_limit()
+    hanging = 0
+    all_there, over = asyncio.Event(), asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal hanging
+        await read_request(reader)
+        hanging += 1
+        if hanging == MOST_OUT:
+            all_there.set()
+        await over.wait()
+        writer.write(OK)
+        await writer.drain()
+
+    async with serving(hang) as server, open_outbound(LOCAL, names({"hooks.example": ["127.0.0.1"]})) as client:
+        requests = [
+            asyncio.create_task(client.request("POST", url_of(server), body=b"{}", timeout_s=60, connect_s=60)) for _ in range(MOST_OUT)
+        ]
+        await asyncio.wait_for(all_there.wait(), 50)
+        over.set()
+        assert {answer.status for answer in await asyncio.gather(*requests)} == {200}
 
 
 async def test_a_connection_serves_one_request_after_another(client: Outbound) -> None:

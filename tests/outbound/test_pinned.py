@@ -1,6 +1,7 @@
 """What is connected to is what was checked: a name is resolved once for a connection, and all of the answer counts."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from outbound.ground import EVERYTHING, LOCAL, OK, Server, allowing, answering, names, serving
 
+from tidings.outbound.attempt import Attempt
 from tidings.outbound.client import Outbound, open_outbound
 from tidings.outbound.connector import ADDRESSES_TRIED
 from tidings.outbound.errors import Blocked, NotConnected, TimedOut
@@ -109,6 +111,14 @@ async def test_a_port_that_nobody_listens_at_is_said_to_take_no_connection() -> 
             await client.request("POST", f"http://gone.example:{port}/?key=hunter2")
     assert failed.value.detail == "gone.example took no connection: refused."
     assert not failed.value.may_have_arrived
+
+
+async def test_what_fails_before_a_plain_request_is_no_failure_of_tls() -> None:
+    async with open_outbound(LOCAL) as client:
+        with socket.socket() as unfit:
+            unfit.close()
+            with pytest.raises(NotConnected, match=r"gone\.example took no connection"):
+                await client.connector.speak("gone.example", unfit, False, Attempt(15, 5))
 
 
 async def test_callers_of_one_name_share_a_lookup_and_a_name_server_that_says_nothing_holds_up_no_other() -> None:

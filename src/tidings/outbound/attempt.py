@@ -9,20 +9,21 @@ from tidings.outbound.latency import Latency
 class Attempt:
     """timeout_s, connect_s: as in `Outbound.request`.
 
-    reused: whether the connection was there before.   ready_at: when it was this request's, on the clock of time.perf_counter.
-    was_sent: whether a byte of it may have left, in either try.   first_byte_at: of the answer, by the same clock.
+    entered_at: when there was room for it, from which its time counts.   reused: whether the connection was there before.
+    ready_at: when it was this request's, on the clock of time.perf_counter, as all of these.
+    was_sent: whether a byte of it may have left, in either try.   first_byte_at: of the answer.
     status: of the answer, once its head has come.
     """
 
     __slots__ = (
-        *("timeout_s", "connect_s", "started_at", "phase", "reused", "dns_ms", "connect_ms", "tls_ms"),
+        *("timeout_s", "connect_s", "started_at", "entered_at", "phase", "reused", "dns_ms", "connect_ms", "tls_ms"),
         *("ready_at", "was_sent", "first_byte_at", "status"),
     )
 
     def __init__(self, timeout_s: float, connect_s: float) -> None:
         self.timeout_s = timeout_s
         self.connect_s = connect_s
-        self.started_at = time.perf_counter()
+        self.started_at = self.entered_at = time.perf_counter()
         self.was_sent = False
         self.begin()
 
@@ -37,8 +38,12 @@ class Attempt:
         self.first_byte_at: float | None = None
         self.status: int | None = None
 
+    def enter(self) -> None:
+        """There is room now, after a wait that was ours and not the receiver's."""
+        self.entered_at = time.perf_counter()
+
     def left_s(self) -> float:
-        return max(self.timeout_s - (time.perf_counter() - self.started_at), 0.0)
+        return max(self.timeout_s - (time.perf_counter() - self.entered_at), 0.0)
 
     def take(self) -> None:
         """A connection is this request's now."""

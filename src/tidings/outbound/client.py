@@ -21,14 +21,11 @@ from tidings.outbound.headers import check_headers
 from tidings.outbound.latency import Latency
 from tidings.outbound.names import Names
 from tidings.outbound.networks import policy_of
-from tidings.outbound.pool import Place, Pool
+from tidings.outbound.pool import CONNECTIONS, Place, Pool
 from tidings.outbound.urls import parse
 from tidings.outbound.wire import Received, Wire
 from tidings.settings import Settings
 
-CONNECTIONS = 1000
-# A slow destination holds its connections for as long as its requests may take; it must leave some to the others.
-CONNECTIONS_PER_HOST = 100
 # RFC 9110 §9.2.2.
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
@@ -69,7 +66,8 @@ class Outbound:
     ) -> Answer:
         """Raises OutboundFailed, of which errors.py has the kinds.
 
-        timeout_s: for everything, with waiting for a connection and reading the answer.   connect_s: of it, name, connection and handshake.
+        timeout_s: for everything, with reading the answer.   connect_s: of it, name, connection and handshake. Where all connections are in
+        use, the wait for one is none of it, and may last as long again.
         repeatable: whether it may reach the receiver twice; by default what HTTP calls idempotent. Such a request is sent once more when a
         connection that was there before ends without one byte of an answer: most likely the server had closed it for being idle.
         """
@@ -94,9 +92,10 @@ class Outbound:
 
     async def exchange(self, attempt: Attempt, method: str, url: URL, request: bytes, keep_bytes: int, repeatable: bool) -> Received:
         place = place_of(url)
-        if not self.pool.enter_at_once(place):
-            async with asyncio.timeout(attempt.left_s()):
+        if not self.pool.enter_at_once():
+            async with asyncio.timeout(attempt.timeout_s):
                 await self.pool.enter(place)
+            attempt.enter()
         try:
             wire = await self.wire_to(place, url, attempt)
             try:
@@ -113,7 +112,7 @@ class Outbound:
                 raise broken from None
             return await self.send(wire, place, attempt, method, request, keep_bytes)
         finally:
-            self.pool.leave(place)
+            self.pool.leave()
 
     async def wire_to(self, place: Place, url: URL, attempt: Attempt) -> Wire:
         return self.pool.take(place) or await self.connect(url, attempt)
@@ -135,7 +134,7 @@ async def open_outbound(settings: Settings, names: Names | None = None) -> Async
     names = names or Names()
     tls = ssl.create_default_context()
     tls.set_alpn_protocols(["http/1.1"])
-    pool = Pool(CONNECTIONS, CONNECTIONS_PER_HOST)
+    pool = Pool(CONNECTIONS)
     try:
         yield Outbound(Connector(policy_of(settings), names, tls), pool)
     finally:

@@ -63,7 +63,7 @@ class Connector:
         return addresses
 
     async def speak(self, host: str, connected: socket.socket, is_tls: bool, attempt: Attempt) -> Wire:
-        """Raises TlsFailed."""
+        """Raises TlsFailed, and NotConnected where there is no TLS to fail."""
         if is_tls:
             attempt.phase = "tls"
         started = time.perf_counter()
@@ -74,9 +74,11 @@ class Connector:
             )
         except BaseException as error:
             connected.close()
-            if isinstance(error, OSError | RuntimeError):
-                raise TlsFailed(f"{host}: {why_no_tls(error)}.") from None
-            raise
+            if not isinstance(error, OSError | RuntimeError):
+                raise
+            if not is_tls:
+                raise not_connected(host, error) from None
+            raise TlsFailed(f"{host}: {why_no_tls(error)}.") from None
         finally:
             if is_tls:
                 attempt.tls_ms = since(started)
@@ -90,7 +92,7 @@ async def reach(host: str, infos: list[AddrInfoType], attempt: Attempt) -> socke
     try:
         return await start_connection(infos, happy_eyeballs_delay=NEXT_ADDRESS_AFTER_S)
     except (OSError, RuntimeError) as error:  # RuntimeError is uvloop's
-        raise NotConnected(f"{host} took no connection: {why_not_connected(error)}.") from None
+        raise not_connected(host, error) from None
     finally:
         attempt.connect_ms = since(started)
 
@@ -100,6 +102,10 @@ def as_info(address: Address, port: int) -> AddrInfoType:
     if address.version == 4:
         return (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (str(address), port))
     return (socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (str(address), port, 0, 0))
+
+
+def not_connected(host: str, error: Exception) -> NotConnected:
+    return NotConnected(f"{host} took no connection: {why_not_connected(error)}.")
 
 
 def why_not_connected(error: Exception) -> str:

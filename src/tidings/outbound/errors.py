@@ -18,7 +18,7 @@ from tidings.outbound.latency import Latency
 Phase = Literal["queue", "dns", "connect", "tls", "answer", "body"]
 
 IN_PHASE: dict[Phase, str] = {
-    "queue": "while all connections to it were in use",
+    "queue": "while all our connections were in use",
     "dns": "while its name was looked up",
     "connect": "while the connection was made",
     "tls": "in the TLS handshake",

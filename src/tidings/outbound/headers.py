@@ -9,7 +9,8 @@ from tidings.outbound.errors import Blocked
 # Said by us alone: another Host would reach another site of the same server, a second length another request on the same connection.
 OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "expect", "te", "trailer"})
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
+# Half of a surrogate pair is no character, and UTF-8 has no bytes for it.
+VALUE = re.compile(r"[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]*")
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
@@ -17,7 +18,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         check_name(name)
         if not VALUE.fullmatch(value):
-            raise unfit(f"The header {name} holds a control character")
+            raise unfit(f"The header {name} holds a control character, or half of a surrogate pair")
 
 
 @lru_cache(maxsize=1024)

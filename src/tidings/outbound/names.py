@@ -1,101 +1,154 @@
-"""From a name to addresses, bounded in number and time.
+"""From a name to addresses. A name server that says nothing holds up those who asked for its names, and nobody else.
 
-getaddrinfo cannot be interrupted: with a name server that says nothing it returns after 10 s at the earliest (resolv.conf: 5 s, twice, for
-each server). So each lookup has a thread of its own, which holds up no end of the process. In uvloop's own getaddrinfo two such lookups
-would hold up all others: libuv gives slow work half of its four threads.
+Lookups are threads (`lookup.py`), so there is a bound to them, and of that bound each site has a share. Sites that did not answer lately
+have one share together: however many there are, the others find room. An answer that was there before serves while the next one is late.
 """
 
 import asyncio
-import contextlib
 import socket
-import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
-from tidings.outbound.networks import Address, literal
+from tidings.outbound.lookup import Ask, Lookup, ask_the_system
+from tidings.outbound.networks import Address
 
-Lookup = Callable[[str], Sequence[str]]
-
-AT_ONCE = 64
+# Threads at the same time; of them for names of one site; and for those of all slow sites together.
+THREADS = 256
+THREADS_A_SITE = 8
+THREADS_FOR_SLOW_SITES = 64
+# A site is slow from a lookup that took longer than this, until one takes less, or for so long.
+SLOW_AFTER_S = 1.0
+SLOW_FOR_S = 300.0
+SLOW_SITES = 1000
 # How long an answer is used again, for connections that are opened one after another. What is connected to was checked all the same.
 KEPT_S = 10.0
-KEPT = 1000
+# How old it may be where the next one is late or fails, and how long that is waited for. RFC 8767 would allow days; a receiver that has
+# moved is found within the hour.
+STALE_S = 3600.0
+STALE_AFTER_S = 0.5
+KEPT = 10_000
+
+NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+
+T = TypeVar("T")
 
 
-def look_up(name: str) -> Sequence[str]:
-    """The system's answer: /etc/hosts, DNS, whatever else it is told to ask."""
-    return [str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
+class Known(NamedTuple):
+    """at: by the clock of Names."""
+
+    at: float
+    addresses: list[Address]
 
 
 class Names:
     """`await names.addresses(host)`. Callers who ask for the same name share one lookup, which goes on when one of them gives up."""
 
-    def __init__(self, look_up: Lookup = look_up, clock: Callable[[], float] = time.monotonic) -> None:
-        self.look_up = look_up
+    def __init__(self, ask: Ask = ask_the_system, clock: Callable[[], float] = time.monotonic) -> None:
+        self.ask = ask
         self.clock = clock
-        self.slots = asyncio.Semaphore(AT_ONCE)
-        self.kept: dict[str, tuple[float, list[Address]]] = {}
-        self.under_way: dict[str, asyncio.Task[list[Address]]] = {}
+        self.known: dict[str, Known] = {}
+        self.slow: dict[str, float] = {}  # sites, since when
+        self.wanted: dict[str, Lookup] = {}
+        self.queue: dict[str, Lookup] = {}  # those that wait for a thread
+        self.threads: Counter[str] = Counter()  # by site
+        self.is_closed = False
 
     async def addresses(self, host: str) -> list[Address]:
-        """In the order in which they should be tried (RFC 6724). Raises OSError."""
-        known = self.kept.get(host)
-        if known is not None and self.clock() < known[0] + KEPT_S:
-            return known[1]
-        task = self.under_way.get(host)
-        if task is None:
-            task = self.under_way[host] = asyncio.create_task(self.resolve(host))
-            task.add_done_callback(mark_retrieved)
-        return await asyncio.shield(task)
+        """In the order in which they should be tried (RFC 6724). Raises OSError, or UnicodeError for what is no name."""
+        known = self.known_of(host)
+        if known is not None and self.age_s(known) < KEPT_S:
+            return known.addresses
+        lookup = self.wanted.get(host) or self.want(host)
+        await self.wait(lookup, STALE_AFTER_S if known else None)
+        if known is not None and is_late_or_failed(lookup):
+            return known.addresses
+        return lookup.answer.result()
 
-    async def resolve(self, host: str) -> list[Address]:
+    async def wait(self, lookup: Lookup, patience_s: float | None) -> None:
+        """patience_s: from when it was first asked for."""
+        left_s = None if patience_s is None else max(0.0, lookup.asked_at + patience_s - asyncio.get_running_loop().time())
+        lookup.callers += 1
         try:
-            async with self.slots:
-                texts = await in_a_thread(self.look_up, host)
-            addresses = [address for text in dict.fromkeys(texts) if (address := literal(text))]
-            self.keep(host, addresses)
-            return addresses
+            await asyncio.wait([lookup.answer], timeout=left_s)
         finally:
-            del self.under_way[host]
-
-    def keep(self, host: str, addresses: list[Address]) -> None:
-        self.kept.pop(host, None)
-        self.kept[host] = (self.clock(), addresses)
-        if len(self.kept) > KEPT:
-            del self.kept[next(iter(self.kept))]
+            lookup.callers -= 1
+            if not lookup.callers and self.queue.get(lookup.name) is lookup:
+                # It would take a thread for nobody: of a thousand names that hang, most callers give up before theirs has had one.
+                del self.queue[lookup.name], self.wanted[lookup.name]
 
     def close(self) -> None:
-        for task in self.under_way.values():
-            task.cancel()
+        self.is_closed = True
+        for lookup in self.wanted.values():
+            lookup.answer.cancel()
+
+    # Threads
+
+    def want(self, host: str) -> Lookup:
+        lookup = self.wanted[host] = self.queue[host] = Lookup(host)
+        self.begin_next()
+        return lookup
+
+    def begin_next(self) -> None:
+        """As many of those that wait as there is room for, in their order."""
+        free = THREADS - self.threads.total()
+        free_for_slow = THREADS_FOR_SLOW_SITES - sum(count for site, count in self.threads.items() if self.is_slow(site))
+        for lookup in list(self.queue.values()):
+            if free <= 0 or self.is_closed:
+                return
+            is_slow = self.is_slow(lookup.site)
+            if self.threads[lookup.site] < THREADS_A_SITE and not (is_slow and free_for_slow <= 0):
+                free, free_for_slow = free - 1, free_for_slow - is_slow
+                del self.queue[lookup.name]
+                self.begin(lookup)
+
+    def begin(self, lookup: Lookup) -> None:
+        self.threads[lookup.site] += 1
+        late = asyncio.get_running_loop().call_later(SLOW_AFTER_S, self.note_slow, lookup.site)
+        lookup.begin(self.ask, lambda: self.end(lookup, late))
+
+    def end(self, lookup: Lookup, late: asyncio.TimerHandle) -> None:
+        late.cancel()
+        del self.wanted[lookup.name]
+        self.threads[lookup.site] -= 1
+        if not self.threads[lookup.site]:
+            del self.threads[lookup.site]
+        if lookup.took_s() < SLOW_AFTER_S:
+            self.slow.pop(lookup.site, None)
+        if (addresses := lookup.found()) is not None:
+            put(self.known, lookup.name, Known(self.clock(), addresses), KEPT)
+        self.begin_next()
+
+    # What is remembered
+
+    def known_of(self, host: str) -> Known | None:
+        """Unless it is too old for anything."""
+        known = self.known.get(host)
+        return known if known is not None and self.age_s(known) < STALE_S else None
+
+    def age_s(self, known: Known) -> float:
+        return self.clock() - known.at
+
+    def note_slow(self, site: str) -> None:
+        put(self.slow, site, self.clock(), SLOW_SITES)
+
+    def is_slow(self, site: str) -> bool:
+        since = self.slow.get(site)
+        return since is not None and self.clock() < since + SLOW_FOR_S
 
 
-def mark_retrieved(task: asyncio.Task[list[Address]]) -> None:
-    """All who asked may have given up; nobody is to be told of an exception that nobody waits for."""
-    if not task.cancelled():
-        task.exception()
+def put(memory: dict[str, T], key: str, value: T, most: int) -> None:
+    """As the newest; the oldest goes when there are more."""
+    memory.pop(key, None)
+    memory[key] = value
+    if len(memory) > most:
+        del memory[next(iter(memory))]
 
 
-async def in_a_thread(work: Callable[[str], Sequence[str]], argument: str) -> Sequence[str]:
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Sequence[str]] = loop.create_future()
-
-    def settle(outcome: Any) -> None:
-        if future.done():
-            return
-        if isinstance(outcome, BaseException):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
-
-    def run() -> None:
-        outcome: Any
-        try:
-            outcome = work(argument)
-        except Exception as error:
-            outcome = error
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, outcome)
-
-    threading.Thread(target=run, name="lookup", daemon=True).start()
-    return await future
+def is_late_or_failed(lookup: Lookup) -> bool:
+    """A name that is said not to be there has been taken away: that is an answer."""
+    if not lookup.answer.done():
+        return True
+    error = lookup.answer.exception()
+    return isinstance(error, OSError) and error.errno not in NO_SUCH_NAME

@@ -2,10 +2,14 @@
 
 import asyncio
 import time
-from collections import Counter, deque
+from collections import deque
+from collections.abc import Callable
 
 from tidings.outbound.wire import Wire
 
+# Requests at the same time. No fewer than deliveries may be out (`deliveries/ledger/dispatch.py`), so that none of them waits for another's
+# receiver. For the same reason a place has no bound of its own: destinations of many projects have one host, as those of Slack do.
+CONNECTIONS = 1600
 # Servers close what is idle after 5 s (Node, uvicorn) or more. A request sent into a connection that is just being closed is lost.
 KEEP_ALIVE_S = 4.0
 SWEEP_S = 1.0
@@ -17,63 +21,51 @@ Place = tuple[str, str, int]
 
 
 class Pool:
-    """limit, limit_per_place: requests with a connection, or about to have one, at the same time."""
+    """limit: requests with a connection, or about to have one, at the same time.   keeps: whether connections are kept at all; may change."""
 
-    def __init__(self, limit: int, limit_per_place: int) -> None:
+    def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.limit_per_place = limit_per_place
-        self.total = 0
-        self.busy: Counter[Place] = Counter()
+        self.busy = 0
         self.waiting: dict[Place, deque[asyncio.Future[None]]] = {}
         self.idle: dict[Place, list[Wire]] = {}
         # The one that has been idle longest comes first.
         self.ages: dict[Wire, Place] = {}
+        self.keeps: Callable[[], bool] = lambda: True
         self.is_closed = False
         self.sweeper: asyncio.TimerHandle | None = None
 
     # Who may
 
-    def has_room(self, place: Place) -> bool:
-        return self.total < self.limit and self.busy[place] < self.limit_per_place
-
-    def enter_at_once(self, place: Place) -> bool:
-        """Whether there was room. Nobody overtakes those who wait for the same place."""
-        if place in self.waiting or not self.has_room(place):
+    def enter_at_once(self) -> bool:
+        """Whether there was room. Nobody overtakes those who wait."""
+        if self.waiting or self.busy >= self.limit:
             return False
-        self.count(place, 1)
+        self.busy += 1
         return True
 
     async def enter(self, place: Place) -> None:
-        if self.enter_at_once(place):
-            return
+        """Wait for room; places take turns."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.waiting.setdefault(place, deque()).append(turn)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.leave(place)
+                self.leave()
             else:
                 self.forget(place, turn)
             raise
 
-    def leave(self, place: Place) -> None:
-        self.count(place, -1)
-        for other in (place, *self.waiting):
-            if other in self.waiting and self.has_room(other):
-                self.count(other, 1)
-                turn = self.waiting[other][0]
-                # Others first the next time.
-                self.waiting[other] = self.waiting.pop(other)
-                self.forget(other, turn)
-                turn.set_result(None)
-                return
-
-    def count(self, place: Place, by: int) -> None:
-        self.total += by
-        self.busy[place] += by
-        if not self.busy[place]:
-            del self.busy[place]
+    def leave(self) -> None:
+        if not self.waiting:
+            self.busy -= 1
+            return
+        place = next(iter(self.waiting))
+        turn = self.waiting[place][0]
+        # Others first the next time.
+        self.waiting[place] = self.waiting.pop(place)
+        self.forget(place, turn)
+        turn.set_result(None)
 
     def forget(self, place: Place, turn: asyncio.Future[None]) -> None:
         turns = self.waiting[place]
@@ -95,7 +87,7 @@ class Pool:
         return None
 
     def keep(self, place: Place, wire: Wire) -> None:
-        if not wire.is_usable or self.is_closed:
+        if not wire.is_usable or self.is_closed or not self.keeps():
             wire.abort()
             return
         wire.idle_since = time.monotonic()

@@ -16,6 +16,8 @@ from tidings.outbound.errors import BrokenAnswer, HeadTooLarge, OutboundFailed
 
 # Bytes of an answer that are no body: status line, headers, informational answers, trailers, the frames of chunks.
 LARGEST_HEAD = 64 * 1024
+# What the parser takes beside them, 0.9 and 2.0, is never an answer to our request.
+VERSIONS = frozenset({"1.0", "1.1"})
 # What is made of headers takes longer for each that has the name of another.
 MOST_HEADERS = 200
 # A chunk of one byte comes with five of frame; beyond this the frames carry something else.
@@ -52,7 +54,9 @@ class Wire(asyncio.Protocol):
 
         has_body: False for HEAD.   Raises OutboundFailed, and TimeoutError when the attempt's time is over.
         """
-        assert self.transport is not None
+        if self.transport is None:
+            # It was lost between its making and this.
+            raise BrokenAnswer(f"{self.host} ended the connection without an answer.")
         loop = asyncio.get_running_loop()
         self.attempt, self.keep_bytes, self.has_body = attempt, keep_bytes, has_body
         answer: asyncio.Future[Received] = loop.create_future()
@@ -106,7 +110,7 @@ class Wire(asyncio.Protocol):
             # Which we never ask for.
             self.abort()
         except httptools.HttpParserError:
-            self.fail(BrokenAnswer(f"{self.host} answered with what is no HTTP."))
+            self.fail_as_no_http()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.answer is not None and not self.answer.done():
@@ -138,6 +142,9 @@ class Wire(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         if self.answer is None or self.answer.done():
+            return
+        if self.parser.get_http_version() not in VERSIONS:
+            self.fail_as_no_http()
             return
         status = self.parser.get_status_code()
         if is_informational(status):
@@ -174,6 +181,9 @@ class Wire(asyncio.Protocol):
         # An answer that came before the request was sent leaves the rest of it on its way.
         if not keep or self.transport.get_write_buffer_size():
             self.transport.abort()
+
+    def fail_as_no_http(self) -> None:
+        self.fail(BrokenAnswer(f"{self.host} answered with what is no HTTP/1.1."))
 
     def fail(self, error: OutboundFailed | TimeoutError) -> None:
         if self.answer is not None and not self.answer.done():

@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 import msgspec
 
 from tidings.deliveries.lanes.allowance import Allowance, DueLane, allowance, slot_after
+from tidings.outbound.pool import CONNECTIONS
 from tidings.platform.postgres import Connection
 
 # Longer than a worker goes between two renewals, by far; what a dead worker had is taken over after it.
 LEASE = timedelta(seconds=10)
-# Under way or queued, over all workers: a bound for what waits in Redis, and so for how long. Half of it, which is all that one project
-# gets, leaves some of a worker's thousand connections to the others.
-MOST_OUT = 1600
+# Under way or queued, over all workers: a bound for what waits in Redis, and so for how long. One worker may have all of it, and then has a
+# connection for each.
+MOST_OUT = CONNECTIONS
 MOST_LANES = 200
 
 # A turn for each project, then a second for each: one with a thousand endpoints gets no more turns than one with two. Who has waited
