@@ -1,6 +1,7 @@
 """A deliveries worker: makes the attempts. As many of them run as there is to send."""
 
 import asyncio
+import contextlib
 import os
 import socket
 
@@ -11,7 +12,10 @@ from tidings.deliveries.connectors.registry import CONNECTORS
 from tidings.deliveries.ledger.session import SESSION
 from tidings.deliveries.sending.queue import open_queue, worker_on
 from tidings.deliveries.sending.sender import Sender
+from tidings.flags.flags import Flags
+from tidings.flags.known import KEPT_CONNECTIONS
 from tidings.outbound.client import open_outbound
+from tidings.platform.ending import end_tasks
 from tidings.platform.garbage import spare_what_lives
 from tidings.platform.metrics import UNDER_WAY
 from tidings.platform.redis import REDIS_AWAY
@@ -34,6 +38,9 @@ async def main(settings: Settings) -> None:
     load_secret(settings)
     async with listening(settings), open_outbound(settings) as outbound:
         pool = await pool_when_there(settings.database_url, "tidings deliveries", size=8, **SESSION)
+        flags = Flags(pool, settings.state_dir)
+        await flags.start()
+        outbound.pool.keeps = lambda: flags.is_on(KEPT_CONNECTIONS, "")
         reach = Reach(outbound, pool, load_vault(settings), settings.base_url)
         sender = Sender(f"{socket.gethostname()}:{os.getpid()}", reach, CONNECTORS)
         UNDER_WAY.set_function(lambda: len(sender.under_way))
@@ -46,6 +53,7 @@ async def main(settings: Settings) -> None:
                 await asyncio.wait_for(sender.stop(), ENDS_WITHIN_S)
             except TimeoutError:
                 logger.warning("{} attempts did not end in time; other workers take them over", len(sender.under_way))
+            await flags.stop()
 
 
 async def take_jobs(redis_url: str, sender: Sender) -> None:
@@ -53,13 +61,18 @@ async def take_jobs(redis_url: str, sender: Sender) -> None:
     clock, is_told = asyncio.get_running_loop().time, False
     while True:
         queue, began = open_queue(redis_url), clock()
+        # A task, because redis-py in it may swallow that it was told to end, or answer with an error of Redis.
+        working = asyncio.create_task(worker_on(queue, sender.deliver).async_run())
         try:
-            await worker_on(queue, sender.deliver).async_run()
+            await asyncio.wait([working])
+            working.result()
         except REDIS_AWAY as error:
             if not is_told or clock() - began > THERE_AFTER_S:
                 logger.warning("Redis is away ({}); what is due waits in the ledger", type(error).__name__)
             is_told = True
         finally:
+            await end_tasks([working])
             # The pool is ours, and would keep its connections.
-            await queue.aclose(close_connection_pool=True)
+            with contextlib.suppress(*REDIS_AWAY):
+                await queue.aclose(close_connection_pool=True)
         await asyncio.sleep(AWAY_S)

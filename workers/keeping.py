@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 from loguru import logger
 
+from tidings.platform.ending import end_if_told
 from tidings.platform.metrics import ERRORS
 from tidings.platform.postgres import NOT_YET, POSTGRES_AWAY, open_pool
 from tidings.platform.redis import REDIS_AWAY
@@ -27,8 +28,6 @@ async def keep_doing(where: str, what: str, work: Callable[[], Awaitable[bool]],
 
     where: the worker's name, for the metric.   work: whether there was something to do.
     """
-    this = asyncio.current_task()
-    assert this is not None
     troubled = False
     while True:
         try:
@@ -41,7 +40,5 @@ async def keep_doing(where: str, what: str, work: Callable[[], Awaitable[bool]],
                 logger.opt(exception=cause).warning("{}: {}; trying again", what, type(error).__name__)
                 ERRORS.labels(where).inc()
             troubled, has_worked = True, False
-        if this.cancelling():
-            # What was told to end ends, also if the work swallowed that, as redis-py may (`platform/ending.py`): nobody tells it twice.
-            raise asyncio.CancelledError
+        end_if_told()
         await asyncio.sleep(0 if has_worked else AWAY_S if troubled else idle_s)

@@ -14,7 +14,7 @@ from tidings.events.floor import Floor
 from tidings.events.lease import Lease, give_up_lease, renew_epoch, renew_lease, take_lease
 from tidings.events.sequence import SESSION, sequence
 from tidings.events.traced import record_sequenced
-from tidings.platform.ending import end_tasks
+from tidings.platform.ending import end_if_told, end_tasks
 from tidings.platform.metrics import EVENTS_SEQUENCED, SEQUENCER_LAG, SEQUENCER_LEADS
 from tidings.platform.postgres import POSTGRES_AWAY
 from tidings.platform.redis import REDIS_AWAY, WAKE_CHANNEL
@@ -52,10 +52,14 @@ class Sequencer:
     async def run(self, shards: list[int]) -> None:
         """Runs until cancelled."""
         self.wakes = {shard: asyncio.Event() for shard in shards}
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.hear_wakes())
-            for shard in shards:
-                tasks.create_task(self.attend(shard))
+        tasks = [asyncio.create_task(self.hear_wakes()), *(asyncio.create_task(self.attend(shard)) for shard in shards)]
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+        finally:
+            # A TaskGroup would tell them once.
+            await end_tasks(tasks)
 
     async def hear_wakes(self) -> None:
         while True:
@@ -64,6 +68,7 @@ class Sequencer:
                     await channel.subscribe(WAKE_CHANNEL)
                     self.is_woken = True
                     while True:
+                        end_if_told()
                         message = await channel.get_message(ignore_subscribe_messages=True, timeout=10)
                         if message is not None and (wake := self.wakes.get(int(message["data"]))) is not None:
                             wake.set()
@@ -71,6 +76,7 @@ class Sequencer:
                 pass
             finally:
                 self.is_woken = False
+            end_if_told()
             await asyncio.sleep(0.5)
 
     async def attend(self, shard: int) -> None:
@@ -90,6 +96,7 @@ class Sequencer:
             finally:
                 if connection is not None:
                     connection.terminate()
+            end_if_told()
             await asyncio.sleep(pause_s)
 
     async def connect(self) -> asyncpg.Connection:

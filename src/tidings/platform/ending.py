@@ -11,6 +11,15 @@ from typing import Any
 PATIENCE_S = 1.0
 
 
+def end_if_told() -> None:
+    """For loops that go on after failures. What was told to end ends, also where what it awaited swallowed that, or answered it with an
+    error of its own, as a pool of connections may when it is closed. Raises CancelledError.
+    """
+    this = asyncio.current_task()
+    if this is not None and this.cancelling():
+        raise asyncio.CancelledError
+
+
 async def end_tasks(tasks: Iterable[asyncio.Task[Any] | None]) -> None:
     """Cancel them, again if need be, and wait until they have ended, however they do."""
     left = {task for task in tasks if task is not None}
