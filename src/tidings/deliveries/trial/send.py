@@ -70,6 +70,7 @@ async def person_of(connection: Connection, holder: KeyHolder, wanted: NewTrial,
 
 
 def message_of(destination: Destination, kind: str, data: str, actor: str, person: Mapping[str, Any], now: datetime) -> Claimed:
+    known: dict[str, Any] = {name: person.get(name) for name in ("external_id", "name", "email", "phone", "locale", "timezone")}
     return Claimed(
         id=str(uuid7()),
         number=1,
@@ -86,7 +87,8 @@ def message_of(destination: Destination, kind: str, data: str, actor: str, perso
         internal=None,
         actor=actor,
         recipients=1,
-        **{name: person.get(name) for name in ("external_id", "name", "email", "phone", "locale", "timezone")},
+        trace=trace_of_request(),
+        **known,
     )
 
 
