@@ -22,6 +22,7 @@ from tidings.errors import Invalid, NotFound
 from tidings.notifications.draft import MAX_DATA_BYTES
 from tidings.platform.ids import uuid7
 from tidings.platform.postgres import Connection
+from tidings.platform.telemetry.spans import trace_of_request
 
 EXAMPLE = {
     "id": "019ab3f2-7c41-7d3e-9a52-6f0e1c8b2a47",
