@@ -28,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     backup_url: None means no backups.   backup_schedule: what is done, how often, and how long after midnight UTC it begins to count.
     backup_programs: the folder of pg_dump and the like; None means those of the embedded server, or of the PATH.
+    backup_database_url: of a login that may stream the WAL; None means database_url's.
 
     operators: the project whose keys may see and start what concerns the whole deployment.
 
@@ -76,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     backup_retention: tuple[tuple[str, int], ...] = (("hourly", 24), ("daily", 7), ("weekly", 4), ("monthly", 12))
     backup_programs: Path | None = None
+    backup_database_url: str | None = None
     operators: str | None = None
     outbound_allow: tuple[Network, ...] = ()
     outbound_deny: tuple[Network, ...] = ()
@@ -355,6 +357,10 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "backup_keys": (encryption_keys, f"{KEYS}, separated by commas"),
     "backup_schedule": (schedule, TASKS),
     "backup_retention": (generations, GENERATIONS),
+    "backup_database_url": (
+        url_with("postgresql", "postgres"),
+        "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, of a login with REPLICATION and pg_monitor",
+    ),
     "backup_programs": (folder_there, "the folder that holds pg_dump, pg_basebackup and pg_receivewal"),
     "operators": (str, "the key of a project, prj_…; its API keys can then see and start backups"),
     "outbound_allow": (networks, NETWORKS),

@@ -18,6 +18,7 @@ import msgspec
 from tidings.backups.errors import BackupFailed, Damaged, Missing, WrongKey
 from tidings.backups.sealed import key_of
 from tidings.backups.store import Store
+from tidings.events.log import Head
 from tidings.vault.ring import Ring
 
 FOLDER, FILE = "backups", "manifest.json"
@@ -47,13 +48,6 @@ class Artefact(msgspec.Struct, frozen=True):
         return sum(part.size for part in self.parts)
 
 
-class Head(msgspec.Struct, frozen=True):
-    """How far a shard's log went."""
-
-    epoch: str
-    position: int
-
-
 class Origin(msgspec.Struct, frozen=True):
     """Of what it is a backup.
 
@@ -69,19 +63,25 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class Content(msgspec.Struct, frozen=True):
-    """What was in the database then. heads: by shard.   rows: by table."""
+    """What was in the database then. heads: how far each shard's log went.   rows: by table."""
 
     heads: dict[int, Head]
     rows: dict[str, int]
 
 
 class Wal(msgspec.Struct, frozen=True):
-    """What of the WAL a base backup needs to be consistent: the segments from `first` to `last`. start, end: as in "0/3000028"."""
+    """What of the WAL a base backup needs to be consistent: the segments from `first` to `last`. start, end: as in "0/3000028".
+
+    superuser, database: of the cluster, which is restored as a whole.
+    """
 
     start: str
     end: str
     first: str
     last: str
+    segment_bytes: int
+    superuser: str
+    database: str
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

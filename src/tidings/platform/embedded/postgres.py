@@ -32,6 +32,8 @@ OPTIONS = {
     "max_wal_size": "2GB",
     # Segments to use again: making a new one holds up every commit for 15–25 ms, and sometimes 100.
     "min_wal_size": "1GB",
+    # What a worker that streams backups left off may hold back of the disk, at most.
+    "max_slot_wal_keep_size": "4GB",
     "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
     "synchronous_commit": "on",
