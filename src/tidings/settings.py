@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from tidings.errors import Misconfigured
+from tidings.injected import is_of_kubernetes
 
 if TYPE_CHECKING:
     Network: TypeAlias = IPv4Network | IPv6Network
@@ -116,11 +117,6 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     if "encryption_keys" in values and "encryption_keys_file" in values:
         raise Misconfigured("TIDINGS_ENCRYPTION_KEYS and TIDINGS_ENCRYPTION_KEYS_FILE say the same: set one of them.")
     return Settings(**values)
-
-
-def is_of_kubernetes(name: str, value: str) -> bool:
-    """A Service called `tidings` puts TIDINGS_PORT=tcp://… and the like into every container of its namespace."""
-    return value.startswith(("tcp://", "udp://")) or name.startswith(("TIDINGS_SERVICE_", "TIDINGS_PORT_"))
 
 
 def read(field: str, value: str) -> Any:

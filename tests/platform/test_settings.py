@@ -39,11 +39,6 @@ def test_half_of_tls_is_refused(name: str) -> None:
         load_settings({name: __file__})
 
 
-def test_what_kubernetes_injects_for_a_service_is_no_setting() -> None:
-    injected = {"TIDINGS_SERVICE_HOST": "10.0.0.1", "TIDINGS_PORT": "tcp://10.0.0.1:8000", "TIDINGS_PORT_8000_TCP_PORT": "8000"}
-    assert load_settings(injected) == load_settings({})
-
-
 @pytest.mark.parametrize(
     "url",
     [
