@@ -10,6 +10,7 @@ import click
 import uvloop
 from loguru import logger
 
+from tidings.platform.descriptors import raise_descriptor_limit
 from tidings.platform.lifeline import end_with_supervisor
 from tidings.platform.logging import configure_logging
 from tidings.platform.process_figures import show_process, watched_loop
@@ -25,6 +26,7 @@ def begin_process(settings: Settings, name: str, supervised: bool, ends_within_s
     begin_telemetry(settings, name)
     if supervised:
         end_with_supervisor(ends_within_s)
+    raise_descriptor_limit()
     show_process(name, settings.state_dir)
     logger.info("Starting as process {}.", os.getpid())
 
