@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -77,7 +77,7 @@ def login(url: str) -> tuple[str, dict[str, str]]:
     return urlunsplit(parts._replace(netloc=f"{user}{separator}{host}")), environment
 
 
-async def output(path: Path, *arguments: str, environment: dict[str, str]) -> AsyncIterator[bytes]:
+async def output(path: Path, *arguments: str, environment: dict[str, str]) -> AsyncGenerator[bytes, None]:
     """What it writes, as it comes, in bounded memory. Raises ProgramFailed, with what it said, unless it ends well.
 
     It is ended when the reader ends early: read it in `aclosing(output(…))`.

@@ -15,8 +15,8 @@ from tidings.backups.drafts import new_id
 from tidings.backups.errors import BackupFailed
 from tidings.platform.postgres import Connection
 
-LEASE = timedelta(seconds=30)
-RENEWED_EVERY_S = 5.0
+LEASE = timedelta(seconds=15)
+RENEWED_EVERY_S = 2.0
 LOST = "lost"
 
 Task = Literal["logical", "physical", "verify", "drill"]
@@ -26,11 +26,17 @@ COLUMNS = """id, task, backup, asked_by, asked_at, state, worker, lease_until, b
     reason, result"""
 ASK = f"INSERT INTO backup_runs (id, task, backup, asked_by, asked_at) VALUES ($1, $2, $3, $4, $5) RETURNING {COLUMNS}"
 # Several that wait for the same are one: a worker that was away for a week does not make seven backups.
-WAITING = f"SELECT {COLUMNS} FROM backup_runs WHERE state = 'waiting' AND task = $1 AND backup IS NOT DISTINCT FROM $2"
+SOONER = f"""
+UPDATE backup_runs SET asked_at = least(asked_at, $3)
+WHERE state = 'waiting' AND task = $1 AND backup IS NOT DISTINCT FROM $2 RETURNING {COLUMNS}"""
 CLAIM = f"""
 UPDATE backup_runs SET state = 'running', worker = $1, lease_until = $2, began_at = $3, step = NULL
-WHERE id = (SELECT id FROM backup_runs WHERE state = 'waiting' ORDER BY asked_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+WHERE id = (SELECT id FROM backup_runs WHERE state = 'waiting' AND asked_at <= $3 ORDER BY asked_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING {COLUMNS}"""
+# One of which only the upload was left to do.
+CLAIM_AGAIN = f"""
+UPDATE backup_runs SET state = 'running', worker = $2, lease_until = $3, ended_at = NULL, failure = NULL, reason = NULL, step = 'resuming'
+WHERE id = $1 AND state = 'failed' RETURNING {COLUMNS}"""
 RENEW = """
 UPDATE backup_runs SET lease_until = $3, step = $4, plain_bytes = $5, sent_bytes = $6, backup = $7
 WHERE id = $1 AND state = 'running' AND worker = $2"""
@@ -39,13 +45,16 @@ UPDATE backup_runs
 SET state = $3, ended_at = $4, failure = $5, reason = $6, result = $7::jsonb, lease_until = NULL, plain_bytes = $8, sent_bytes = $9,
     backup = $10
 WHERE id = $1 AND state = 'running' AND worker = $2"""
+PUT_BACK = """
+UPDATE backup_runs SET state = 'waiting', worker = NULL, lease_until = NULL, began_at = NULL, step = NULL, plain_bytes = 0, sent_bytes = 0
+WHERE id = $1 AND state = 'running' AND worker = $2"""
 TAKE_BACK = f"""
 UPDATE backup_runs SET state = 'failed', ended_at = $1, lease_until = NULL, failure = '{LOST}', reason = 'Its worker was lost while it ran.'
 WHERE state = 'running' AND lease_until < $1 RETURNING {COLUMNS}"""
 
 
 class Run(msgspec.Struct, kw_only=True):
-    """A row. backup: of a run that makes one, its own id."""
+    """A row. backup: of a run that makes one, its own id.   asked_at: it begins then, or later."""
 
     id: str
     task: Task
@@ -65,12 +74,17 @@ class Run(msgspec.Struct, kw_only=True):
     result: dict[str, Any] | None
 
 
-async def ask(connection: Connection, task: Task, asked_by: str, now: datetime, backup: str | None = None) -> Run:
-    """Have it done; one that waits for the same is that one. backup: what it is about, where it does not make one."""
-    waiting = await connection.fetchrow(WAITING, task, backup)
+async def ask(
+    connection: Connection, task: Task, asked_by: str, now: datetime, backup: str | None = None, after: timedelta = timedelta(0)
+) -> Run:
+    """Have it done; one that waits for the same is that one, as soon as the sooner of both.
+
+    backup: what it is about, where it does not make one.   after: not before then.
+    """
+    waiting = await connection.fetchrow(SOONER, task, backup, now + after)
     if waiting is not None:
         return run_of(waiting)
-    return run_of(await connection.fetchrow(ASK, new_id(now), task, backup, asked_by, now))
+    return run_of(await connection.fetchrow(ASK, new_id(now), task, backup, asked_by, now + after))
 
 
 async def claim(connection: Connection, worker: str, now: datetime) -> Run | None:
@@ -82,6 +96,20 @@ async def claim(connection: Connection, worker: str, now: datetime) -> Run | Non
     return None if row is None else run_of(row)
 
 
+async def claim_again(connection: Connection, identity: str, worker: str, now: datetime) -> Run | None:
+    """One that had failed, to go on with it; None when there is none, or something else runs."""
+    try:
+        row = await connection.fetchrow(CLAIM_AGAIN, identity, worker, now + LEASE)
+    except asyncpg.UniqueViolationError:
+        return None
+    return None if row is None else run_of(row)
+
+
+async def state_of(connection: Connection, identity: str) -> RunState | None:
+    state: RunState | None = await connection.fetchval("SELECT state FROM backup_runs WHERE id = $1", identity)
+    return state
+
+
 async def renew(connection: Connection, run: Run, now: datetime) -> bool:
     """Tell how far it is, and keep it. False when it is no longer ours: then it has to end."""
     row = (run.id, run.worker, now + LEASE, run.step, run.plain_bytes, run.sent_bytes, run.backup)
@@ -89,16 +117,20 @@ async def renew(connection: Connection, run: Run, now: datetime) -> bool:
 
 
 async def end(connection: Connection, run: Run, now: datetime, outcome: dict[str, Any] | BackupFailed) -> bool:
-    """outcome: the result, or why there is none. False when it was no longer ours."""
-    failure = outcome if isinstance(outcome, BackupFailed) else None
-    row = await connection.execute(
-        END,
-        *(run.id, run.worker, "failed" if failure else "done", now),
-        *(failure.kind if failure else None, failure.detail if failure else None),
-        None if isinstance(outcome, BackupFailed) else msgspec.json.encode(outcome).decode(),
-        *(run.plain_bytes, run.sent_bytes, run.backup),
-    )
-    return str(row) == "UPDATE 1"
+    """outcome: the result, or why there is none; the run then says so too. False when it was no longer ours."""
+    run.ended_at, run.lease_until = now, None
+    if isinstance(outcome, BackupFailed):
+        run.state, run.failure, run.reason = "failed", outcome.kind, outcome.detail
+    else:
+        run.state, run.result = "done", outcome
+    result = None if run.result is None else msgspec.json.encode(run.result).decode()
+    row = (run.id, run.worker, run.state, now, run.failure, run.reason, result, run.plain_bytes, run.sent_bytes, run.backup)
+    return str(await connection.execute(END, *row)) == "UPDATE 1"
+
+
+async def put_back(connection: Connection, run: Run) -> None:
+    """Its worker was told to stop: the next one begins it anew."""
+    await connection.execute(PUT_BACK, run.id, run.worker)
 
 
 async def take_back(connection: Connection, now: datetime) -> list[Run]:

@@ -65,6 +65,14 @@ class Store:
             answer = await obstore.get_async(self.objects, path)
             return bytes(await answer.bytes_async())
 
+    async def has(self, path: str) -> bool:
+        with named(self.name, path):
+            try:
+                await obstore.head_async(self.objects, path)
+            except FileNotFoundError:
+                return False
+            return True
+
     async def below(self, prefix: str) -> AsyncIterator[Stored]:
         """What lies below a folder (`backups/ID`), in no order."""
         with named(self.name, prefix):

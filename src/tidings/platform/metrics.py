@@ -75,6 +75,7 @@ WAL_RETAINED = Gauge("tidings_wal_retained_bytes", "Log that a replication slot 
 BACKUP_MADE = Gauge("tidings_backup_made_timestamp_seconds", "When the newest backup was made that lies whole in the store", ["kind"])
 BACKUP_VERIFIED = Gauge("tidings_backup_verified_timestamp_seconds", "When the newest backup was made that a restore has proven", ["kind"])
 BACKUP_IS_GOOD = Gauge("tidings_backup_verified", "0 when the last restore that was to prove one failed", ["kind"])
+BACKUP_CHECKED = Gauge("tidings_backup_checked_timestamp_seconds", "When the last restore that was to prove one ended", ["kind"])
 BACKUP_BYTES = Gauge("tidings_backup_bytes", "Size of the newest backup in the store", ["kind"])
 BACKUP_TOOK = Gauge("tidings_backup_seconds", "How long the newest backup took", ["kind"])
 BACKUP_UNDER_WAY = Gauge("tidings_backup_under_way", "1 while one is made", ["kind"])
