@@ -84,7 +84,7 @@ async def test_a_name_is_resolved_once_and_what_was_checked_is_connected_to(reac
     """A second answer of the name server would be the way around the check."""
     answers = [["127.0.0.1"], ["169.254.169.254"]]
     known = names({HOST: []})
-    known.look_up = lambda host: answers.pop(0)
+    known.ask = lambda host: answers.pop(0)
     smtp.new_names = lambda: known
     assert (await sent(smtp, reach, place(server))).kind == "delivered"
     assert len(answers) == 1
