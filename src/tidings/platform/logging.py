@@ -14,9 +14,10 @@ from loguru import logger
 from tidings.platform.telemetry.belonging import NAMES, belonging
 from tidings.settings import Settings
 
-# A password in a URL, a bearer credential, a key or ticket in a query.
+# A password in a URL, a bearer credential, a key or ticket in a query. Of a scheme so many letters at most: without a bound, each letter of
+# a long word began a search to its end, and 100,000 of them took minutes.
 SECRETS = (
-    (re.compile(r"(\w[\w+.-]*://)[^\s/@]*@"), r"\1***@"),
+    (re.compile(r"\b(\w[\w+.-]{0,40}://)[^\s/@]*@"), r"\1***@"),
     (re.compile(r"\b(tdk_)\w{8,}"), r"\1***"),
     (re.compile(r"(?i)(bearer\s+)[\w.~+/=-]{8,}"), r"\1***"),
     (re.compile(r"(?i)([?&](?:ticket|token|key|api_key|access_token)=)[^&\s\"']+"), r"\1***"),
@@ -75,7 +76,8 @@ def complete(record: Any) -> None:
     """Say what the line belongs to, and make a line of the message."""
     if (current := belonging()) is not None:
         record["extra"].update(current.named())
-    record["message"] = shortened(record["message"].translate(CONTROLS), MOST_TEXT)
+    # Secrets first: half of one would not be known for what it is.
+    record["message"] = shortened(without_secrets(record["message"]).translate(CONTROLS), MOST_TEXT)
 
 
 def text_format(prefixed: bool) -> Callable[[Any], str]:
