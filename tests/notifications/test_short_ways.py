@@ -179,7 +179,7 @@ async def test_an_unknown_topic_and_a_large_one_are_left_to_the_general_way(
     drafts = [draft_of(msgspec.convert({"to": [{"topic": name}], "title": "x"}, NewNotification), now) for name in names]
     async with tenant_connection(database, project.id) as connection:
         for some in ([drafts[0]], [drafts[1]], drafts):
-            assert await topical.write_topical(connection, project, some, ["key:a"] * len(some), now) is None
+            assert await topical.write_topical(connection, project, some, ["key:a"] * len(some), [None] * len(some), now) is None
         count = await connection.fetchval("SELECT count(*) FROM inbox WHERE subscriber = $1", alice.subscriber)
     assert count == 0
     [request] = requests_of(project, drafts[:1])
