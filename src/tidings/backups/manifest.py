@@ -72,7 +72,7 @@ class Content(msgspec.Struct, frozen=True):
 class Wal(msgspec.Struct, frozen=True):
     """What of the WAL a base backup needs to be consistent: the segments from `first` to `last`. start, end: as in "0/3000028".
 
-    superuser, database: of the cluster, which is restored as a whole.
+    superuser, owner, database: of the cluster, which is restored as a whole; who owns the tables in the database.
     """
 
     start: str
@@ -81,6 +81,7 @@ class Wal(msgspec.Struct, frozen=True):
     last: str
     segment_bytes: int
     superuser: str
+    owner: str
     database: str
 
 

@@ -21,14 +21,16 @@ from tidings.backups.segments import position_of, segment_at
 from tidings.backups.slot import look_at_server
 from tidings.backups.streaming import replication_url
 from tidings.backups.work import Result, Work
-from tidings.platform.postgres import POSTGRES_AWAY, Connection
+from tidings.platform.postgres import POSTGRES_AWAY
 
 ARTEFACT = "base"
 ARGUMENTS = ("--pgdata=-", "--format=tar", "--wal-method=fetch", "--checkpoint=fast", "--no-password")
 # The tar ends with PostgreSQL's own manifest, and that with the WAL which the backup needs.
 TAIL_BYTES = 64 * 1024
 RANGE = re.compile(rb'"WAL-Ranges": \[\s*\{ "Timeline": (\d+), "Start-LSN": "([0-9A-F/]+)", "End-LSN": "([0-9A-F/]+)" \}\s*\]')
-CLUSTER = "SELECT (SELECT rolname FROM pg_roles WHERE oid = 10) AS superuser, current_database() AS database"
+CLUSTER = """
+SELECT (SELECT rolname FROM pg_roles WHERE oid = 10) AS superuser, current_database() AS database,
+    (SELECT tableowner FROM pg_tables WHERE schemaname = 'public' AND tablename = 'projects') AS owner"""
 
 
 async def make_physical(work: Work) -> Result:
@@ -43,7 +45,7 @@ async def make_physical(work: Work) -> Result:
 async def copied(work: Work) -> Manifest:
     begun = datetime.now(UTC)
     work.tell("looking")
-    origin, content = await seen_before(work)
+    origin, content, cluster = await seen_before(work)
     async with Draft(work.place, work.run.id, "physical", begun, lambda plain, sent: work.tell("copying", plain, sent)) as draft:
         pg_basebackup = await program(work.settings, "pg_basebackup", int(origin.postgres.split(".")[0]))
         target, environment = login(replication_url(work.settings))
@@ -53,20 +55,20 @@ async def copied(work: Work) -> Manifest:
             await draft.add(ARTEFACT, tail.passing(tar))
         connection = await asyncpg.connect(replication_url(work.settings), timeout=10)
         try:
-            wal = await wal_of(connection, bytes(tail.end))
+            size = (await look_at_server(connection)).segment_bytes
         finally:
             connection.terminate()
         work.tell("uploading", draft.sealed, draft.uploads.sent)
-        return await draft.finish(origin, content, datetime.now(UTC), wal)
+        return await draft.finish(origin, content, datetime.now(UTC), wal_of(bytes(tail.end), size, cluster))
 
 
-async def seen_before(work: Work) -> tuple[Origin, Content]:
+async def seen_before(work: Work) -> tuple[Origin, Content, dict[str, str]]:
     url = work.settings.database_url
     assert url is not None
     connection = await asyncpg.connect(url, timeout=10, server_settings={"role": ROLE, "application_name": "tidings backup"})
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return await origin_of(connection), await content_of(connection)
+            return await origin_of(connection), await content_of(connection), dict(await connection.fetchrow(CLUSTER))
     finally:
         connection.terminate()
 
@@ -84,14 +86,15 @@ class Tail:
             yield some
 
 
-async def wal_of(connection: Connection, tail: bytes) -> Wal:
-    """Raises Damaged when PostgreSQL did not say what the backup needs, as when it was cut off."""
+def wal_of(tail: bytes, size: int, cluster: dict[str, str]) -> Wal:
+    """size: bytes of a segment.   cluster: its superuser and the like.
+
+    Raises Damaged when PostgreSQL did not say what the backup needs, as when it was cut off.
+    """
     found = RANGE.search(tail)
     if found is None:
         raise Damaged("What pg_basebackup wrote does not end with a manifest that names its WAL.")
-    size = (await look_at_server(connection)).segment_bytes
     timeline, start, end = int(found[1]), found[2].decode(), found[3].decode()
-    cluster = await connection.fetchrow(CLUSTER)
     # Up to `end`, not with it: a backup may end where a segment does.
     first, last = segment_at(timeline, position_of(start), size), segment_at(timeline, position_of(end) - 1, size)
-    return Wal(start, end, first, last, size, cluster["superuser"], cluster["database"])
+    return Wal(start=start, end=end, first=first, last=last, segment_bytes=size, **cluster)

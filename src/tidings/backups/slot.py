@@ -1,8 +1,8 @@
 """The replication slot by which the server keeps the WAL that is not in the store yet.
 
-It is ours, and no program's: it is moved on only to what the store holds, so that neither a spool that is lost nor a worker that is away makes
-a gap. The other side of that: the server keeps WAL as long as nobody comes. `max_slot_wal_keep_size` bounds it; what is beyond is lost to the
-slot, and a new one begins with a new base backup.
+It is ours, and no program's: it is moved on only to what the store holds, so that neither a spool that is lost nor a worker that is away
+makes a gap. The other side of that: the server keeps WAL as long as nobody comes. `max_slot_wal_keep_size` bounds it; what is beyond is
+lost to the slot, and a new one begins with a new base backup.
 """
 
 import asyncpg

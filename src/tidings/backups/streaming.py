@@ -106,7 +106,7 @@ async def session(settings: Settings, place: Place, on_new: OnNew) -> AsyncItera
         if slot.is_new:
             logger.warning("The WAL is streamed from {} on; what was streamed before ends there. A base backup is due.", slot.restart)
             await on_new()
-        folder = place.spool / FOLDER
+        folder = place.spool.parent / FOLDER
         await asyncio.to_thread(begin_folder, folder, segment_at(server.timeline, position_of(slot.restart), server.segment_bytes), server)
         async with receiving(settings, folder, connection.get_server_version().major) as receiver:
             yield Stream(Archive(place, server.server, server.segment_bytes), connection, receiver, folder, server.timeline)

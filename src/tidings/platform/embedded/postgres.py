@@ -20,6 +20,10 @@ LOGIN = DATABASE = "tidings"
 STARTS_WITHIN_S = 60.0
 LARGEST_LOG = 20 * 1024 * 1024
 
+# PostgreSQL's own C.UTF-8 is there on every system, whatever locales it has.
+LOCALE = ("-E", "UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+INITDB = ("-U", LOGIN, "-A", "scram-sha-256", *LOCALE)
+
 # For a machine of 2 cores that does other things too.
 OPTIONS = {
     "listen_addresses": "127.0.0.1",
@@ -94,12 +98,8 @@ class EmbeddedPostgres:
         await run("rm", "-rf", str(half))
         self.write_for_runner(password)
         try:
-            arguments = ["-D", str(half), "-U", LOGIN, "-A", "scram-sha-256", f"--pwfile={password}", "-E", "UTF8"]
-            # PostgreSQL's own C.UTF-8 is there on every system, whatever locales it has.
-            arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-            if self.options["fsync"] == "off":
-                arguments.append("--no-sync")
-            await run(str(self.programs / "initdb"), *arguments)
+            more = ["--no-sync"] if self.options["fsync"] == "off" else []
+            await run(str(self.programs / "initdb"), "-D", str(half), f"--pwfile={password}", *INITDB, *more)
         finally:
             password.unlink()
         half.rename(self.data)

@@ -1,0 +1,158 @@
+"""From a base backup and the WAL in the store to a data folder as of a moment: the end, a time, or a position of the log."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from tidings.backups.archive import Archive, Row
+from tidings.backups.cluster import Cluster, RecoveryEnded, started
+from tidings.backups.drafts import Place
+from tidings.backups.errors import Damaged, Missing
+from tidings.backups.manifest import Manifest
+from tidings.backups.physical import ARTEFACT
+from tidings.backups.segments import PARTIAL, position_of
+from tidings.backups.unpacking import give_to_runner, make_folder, unpack
+from tidings.platform.ending import end_tasks
+
+FETCHED_AT_ONCE = 4
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """Up to where: one of these, or the end of what is in the store. position: as in "0/3000028".   timeline: None means the newest."""
+
+    time: datetime | None = None
+    position: str | None = None
+    timeline: int | None = None
+
+    @property
+    def is_end(self) -> bool:
+        return self.time is None and self.position is None
+
+    def options(self) -> dict[str, str]:
+        """Of PostgreSQL."""
+        options = {
+            "recovery_target_action": "promote",
+            "recovery_target_timeline": "latest" if self.timeline is None else str(self.timeline),
+        }
+        if self.time is not None:
+            options["recovery_target_time"] = f"{self.time.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f+00}"
+        if self.position is not None:
+            options["recovery_target_lsn"] = self.position
+        return options
+
+
+THE_END = Moment()
+# In words, and how far: done and all, in whatever that step counts.
+Tell = Callable[[str, int, int], None]
+
+
+class Recovery:
+    """folder: empty, of the user who runs the server; the cluster comes to lie in `folder/data`."""
+
+    def __init__(self, place: Place, manifest: Manifest, folder: Path, programs: Path, tell: Tell) -> None:
+        assert manifest.wal is not None
+        self.place = place
+        self.manifest = manifest
+        self.wal = manifest.wal
+        self.archive = Archive(place, manifest.origin.server, manifest.wal.segment_bytes)
+        self.folder = folder
+        self.programs = programs
+        self.tell = tell
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    async def fetch(self, moment: Moment) -> Row:
+        """Bring the base backup and its WAL here. Raises Missing, naming it, when a segment is missing that is needed for certain."""
+        row = await self.archive.row(self.wal.first)
+        if row.gaps and moment.is_end:
+            raise Missing(f"{row.told()} A restore to a moment before it is possible (--to).")
+        artefact = self.manifest.artefact(ARTEFACT)
+        await unpack(self.place, self.manifest, artefact, self.data, lambda done: self.tell("unpacking", done, artefact.plain_size))
+        await self.fetch_wal(row)
+        return row
+
+    async def fetch_wal(self, row: Row) -> None:
+        """What the base backup brings along is needed only where nothing was streamed."""
+        folder = self.folder / "wal"
+        make_folder(folder)
+        waiting, done = list(reversed(row.names)), 0
+
+        async def fetch_some() -> None:
+            nonlocal done
+            while waiting:
+                name = waiting.pop()
+                path = folder / name.removesuffix(PARTIAL)
+                await asyncio.to_thread(path.write_bytes, await self.archive.get(name))
+                give_to_runner(path)
+                done += 1
+                self.tell("fetching WAL", done, len(row.names))
+
+        tasks = [asyncio.create_task(fetch_some()) for _ in range(FETCHED_AT_ONCE)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            await end_tasks(tasks)
+
+    @asynccontextmanager
+    async def recovered(self, moment: Moment, row: Row, options: Mapping[str, str] = {}) -> AsyncIterator[Cluster]:
+        """The cluster as of the moment, open for those who know its socket. Raises Missing when the WAL does not go that far."""
+        try:
+            async with self.opened(moment, options) as cluster:
+                yield cluster
+                return
+        except RecoveryEnded as error:
+            await self.refuse_unless_covered(moment, row, error)
+        # Nothing was written between the end of the WAL and that moment.
+        async with self.opened(Moment(timeline=moment.timeline), options) as cluster:
+            yield cluster
+
+    @asynccontextmanager
+    async def opened(self, moment: Moment, options: Mapping[str, str]) -> AsyncIterator[Cluster]:
+        ask_for_recovery(self.data)
+        every = moment.options() | {"restore_command": f'cp "{self.folder}/wal/%f" "%p"'} | dict(options)
+        async with started(self.programs, self.data, every) as cluster:
+            await cluster.until_open(self.wal.superuser, lambda done: self.tell("replaying WAL", done, 0))
+            yield cluster
+
+    async def refuse_unless_covered(self, moment: Moment, row: Row, error: RecoveryEnded) -> None:
+        """Raises Missing unless the WAL is known to have been whole up to that moment, in which nothing happened any more."""
+        if row.gaps:
+            raise Missing(f"{row.told()} What is before it does not reach that moment.") from error
+        covered = await self.archive.covered()
+        if covered is None:
+            raise Missing("No WAL was streamed after this backup; it can be restored to its own end only, without --to.") from error
+        is_within = covered.at >= moment.time if moment.time else position_of(covered.position) >= position_of(moment.position or "0/0")
+        if not is_within:
+            raise Missing(
+                f"The WAL in the store goes up to {covered.at:%Y-%m-%dT%H:%M:%SZ} ({covered.position}), not to that moment."
+            ) from error
+
+
+def ask_for_recovery(data: Path) -> None:
+    signal = data / "recovery.signal"
+    signal.touch()
+    give_to_runner(signal)
+
+
+def choose(known: list[Manifest], moment: Moment) -> Manifest:
+    """The newest base backup from which the moment can be reached. Raises Missing."""
+    fitting = [manifest for manifest in known if manifest.kind == "physical" and manifest.state != "failed" and reaches(manifest, moment)]
+    if not fitting:
+        raise Missing(
+            "No base backup in the store was made before that moment." if not moment.is_end else "There is no base backup in the store."
+        )
+    return max(fitting, key=lambda manifest: manifest.made_at)
+
+
+def reaches(manifest: Manifest, moment: Moment) -> bool:
+    if manifest.wal is None:
+        raise Damaged(f"{manifest.id} says nothing of its WAL.")
+    if moment.time is not None:
+        return manifest.made_at <= moment.time
+    return moment.position is None or position_of(manifest.wal.end) <= position_of(moment.position)
