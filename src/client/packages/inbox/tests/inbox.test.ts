@@ -76,6 +76,57 @@ test("a click is told at once, beside a mark that hangs, and a refusal says noth
   expect(inbox.getState()).toBe(before);
 });
 
+test("a click survives a network that is away for a while, and is told once", async () => {
+  const { inbox, server, clock } = await opened(item(1));
+  const told = (): string[] => server.requests.filter((request) => request.includes("/clicked"));
+  server.failing.set("/v1/inbox/clicked", () => new TypeError("Failed to fetch"));
+  inbox.markClicked([idOf(1)]);
+  await clock.pass(120_000);
+  expect(told().length).toBeGreaterThan(5);
+  server.failing.clear();
+  await clock.pass(60_000);
+  const tries = told().length;
+  await clock.pass(600_000);
+  expect(told()).toHaveLength(tries);
+});
+
+test("a click is not told for ever to a server that cannot take it", async () => {
+  const { inbox, server, clock } = await opened(item(1));
+  server.failing.set("/v1/inbox/clicked", () => new Refused(503, "Later."));
+  inbox.markClicked([idOf(1)]);
+  await clock.pass(600_000);
+  expect(server.requests.filter((request) => request.includes("/clicked"))).toHaveLength(5);
+});
+
+test("without a network so many clicks wait, and no more", async () => {
+  const { inbox, server, clock } = await opened(item(1));
+  server.failing.set("/v1/inbox/clicked", () => new TypeError("Failed to fetch"));
+  for (let click = 0; click < 150; click += 1) inbox.markClicked([idOf(1)]);
+  await settled();
+  server.failing.clear();
+  const before = server.requests.length;
+  await clock.pass(60_000);
+  expect(server.requests.length - before).toBe(100);
+});
+
+test.each(["another person", "closed"])("a click that waits is not told any more: %s", async (why) => {
+  const { inbox, server, clock } = await opened(item(1));
+  server.failing.set("/v1/inbox/clicked", () => new TypeError("Failed to fetch"));
+  inbox.markClicked([idOf(1)]);
+  await settled();
+  // And one that is on its way.
+  const answer = server.hold("/v1/inbox/clicked");
+  inbox.markClicked([idOf(1)]);
+  await settled();
+  if (why === "closed") inbox.close();
+  else server.emit("reset", { reason: "person", cursor: "e.1" });
+  answer();
+  await settled();
+  server.failing.clear();
+  await clock.pass(600_000);
+  expect(server.requests.filter((request) => request.includes("/clicked"))).toHaveLength(2);
+});
+
 test("a mark that changes nothing is not sent", async () => {
   const { inbox, server } = await opened(item(1, READ));
   const before = server.requests.length;

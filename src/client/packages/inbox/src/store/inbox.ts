@@ -3,8 +3,8 @@
 import type { Connection, State } from "@tidings/client";
 import { wallClock, type Clock } from "../clock";
 import { applyAll, type Fact } from "./apply";
-import { ask } from "./asking";
 import { emptyBook } from "./book";
+import { createClicks } from "./clicks";
 import { createIntake } from "./intake";
 import { leadsWithUnread, listed, seemsUnread, unfinished, type Selection } from "./lists";
 import { createMarks } from "./marks";
@@ -57,7 +57,8 @@ export function createInbox(connection: Connection, clock: Clock = wallClock): I
   const intake = createIntake(connection, take);
   const reader = createReader(connection, book, intake, clock, changed);
   const marks = createMarks(connection, book, clock, changed);
-  const stops = [connection.on("reset", startOver), connection.on("state", follow), intake.stop, reader.stop, marks.stop];
+  const clicks = createClicks(connection, clock);
+  const stops = [connection.on("reset", startOver), connection.on("state", follow), intake.stop, reader.stop, marks.stop, clicks.forget];
 
   function take(facts: Fact[]): void {
     const { known, arrived, isUncounted, isIncomplete } = applyAll(book.known, facts);
@@ -78,6 +79,7 @@ export function createInbox(connection: Connection, clock: Clock = wallClock): I
   /** What was here is another person's: neither shown nor sent any more, whenever the new one's first page comes. */
   function becomeAnother(): void {
     marks.forget();
+    clicks.forget();
     Object.assign(book, { ...emptyBook(), selection: book.selection });
     changed();
   }
@@ -146,10 +148,7 @@ export function createInbox(connection: Connection, clock: Clock = wallClock): I
     },
     archive: (ids) => marks.archive(those(ids, isHere)),
     unarchive: (ids) => marks.mark("unarchived", those(ids, (item) => !isHere(item))),
-    markClicked(ids) {
-      // At once, beside the marks: the page may be about to go.
-      ask(connection, "/clicked", { method: "POST", body: JSON.stringify({ ids }), keepalive: true }).catch(() => undefined);
-    },
+    markClicked: clicks.tell,
     undo: marks.undo,
     pauseUndo: marks.pauseUndo,
     settle: marks.settle,
