@@ -16,7 +16,6 @@ from sentry_sdk.integrations.dedupe import DedupeIntegration
 from sentry_sdk.integrations.litestar import LitestarIntegration
 
 from tidings import __version__
-from tidings.errors import TidingsError
 from tidings.platform.logging import shortened, without_secrets
 from tidings.platform.telemetry.belonging import NAMES
 from tidings.settings import Settings
@@ -38,6 +37,8 @@ KEPT = (
     "fingerprint",
     "sdk",
 )
+# What arq's integration calls a job of a worker that was not made by `create_worker`. Ours have one kind of job each.
+NAMELESS_JOB = "unknown arq task"
 OF_A_FRAME = ("filename", "function", "module", "lineno", "context_line", "in_app")
 OF_A_CONTEXT = {"runtime": ("name", "version"), "trace": ("trace_id", "span_id")}
 
@@ -53,8 +54,6 @@ def begin(settings: Settings, process: str) -> None:
         default_integrations=False,
         auto_enabling_integrations=False,
         integrations=[LitestarIntegration(), ArqIntegration(), DedupeIntegration(), AtexitIntegration(callback=lambda *_: None)],
-        # What Tidings answers with a problem is no failure.
-        ignore_errors=[TidingsError],
         before_send=scrubbed,
         before_send_transaction=lambda event, hint: None,
         max_breadcrumbs=0,
@@ -85,15 +84,23 @@ def report(message: Any) -> None:
 
 
 def scrubbed(event: Mapping[str, Any], _: Any) -> Any:
-    """What may leave of an event."""
+    """What may leave of an event; None for one that Litestar's integration makes of whatever a handler raises.
+
+    Most of that is answered with a problem, and is no failure. What is one is logged (`problems.py`): that line is reported, with all names.
+    """
+    exceptions = event.get("exception", {}).get("values") or []
+    if exceptions and exceptions[-1].get("mechanism", {}).get("type") == LitestarIntegration.identifier:
+        return None
     left: dict[str, Any] = {name: event[name] for name in KEPT if event.get(name) is not None}
     left["tags"] = {name: text(value) for name, value in tags_of(event).items() if name in (*NAMES, "process")}
     if said := event.get("message") or event.get("extra", {}).get("said"):
         left["message"] = text(said)
     if request := event.get("request"):
         left["request"] = {"method": request.get("method"), "url": text(str(request.get("url", "")).partition("?")[0])}
-    if exceptions := event.get("exception", {}).get("values"):
+    if exceptions:
         left["exception"] = {"values": [exception_of(one) for one in exceptions]}
+    if left.get("transaction") == NAMELESS_JOB:
+        left["transaction"] = "job"
     contexts = event.get("contexts", {})
     left["contexts"] = {name: part(contexts[name], members) for name, members in OF_A_CONTEXT.items() if name in contexts}
     return left
