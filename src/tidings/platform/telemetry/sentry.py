@@ -86,7 +86,7 @@ def report(message: Any) -> None:
 def scrubbed(event: Mapping[str, Any], _: Any) -> Any:
     """What may leave of an event; None for one that Litestar's integration makes of whatever a handler raises.
 
-    Most of that is answered with a problem, and is no failure. What is one is logged (`problems.py`): that line is reported, with all names.
+    Most of that is answered with a problem. What is a failure is logged (`problems.py`), and that line is reported, with all names.
     """
     exceptions = event.get("exception", {}).get("values") or []
     if exceptions and exceptions[-1].get("mechanism", {}).get("type") == LitestarIntegration.identifier:
