@@ -41,11 +41,13 @@ RUN PATH="/tools/bin:$PATH" uv build --wheel --no-build-isolation --out-dir /dis
     && find /opt/tidings -name '*.so' -exec strip --strip-unneeded {} +
 
 
-# What both images are. Nothing in it belongs to the user it runs as, but the state folder, which nothing needs that is given its secrets.
+# What both images are. Nothing in it belongs to the user it runs as, but two empty folders for volumes: of secrets (/etc/tidings), and of
+# state, which no process needs that is given its secrets.
 FROM python AS runtime
 RUN groupadd --gid 10001 tidings \
     && useradd --uid 10001 --gid 10001 --home-dir /var/lib/tidings --no-create-home --shell /usr/sbin/nologin tidings \
-    && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/tidings
+    && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/tidings \
+    && install --directory --owner=10001 --group=10001 --mode=0711 /etc/tidings
 COPY --from=builder /opt/tidings /opt/tidings
 ENV PATH=/opt/tidings/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -80,7 +82,8 @@ RUN apt-get update -qq \
     && if ! apt-cache show "postgresql-$POSTGRES_MAJOR" >/dev/null 2>&1; then /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y; fi \
     && sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf \
     && apt-get install -y -qq --no-install-recommends "postgresql-$POSTGRES_MAJOR" >/dev/null \
-    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*.log /var/log/apt
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*.log /var/log/apt \
+    && install --directory --owner=10001 --group=10001 --mode=0700 /backups
 ENV PATH=/usr/lib/postgresql/$POSTGRES_MAJOR/bin:$PATH
 USER 10001:10001
 CMD ["worker", "backups"]

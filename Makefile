@@ -24,14 +24,15 @@ EXAMPLES := $(CLIENT)/examples
 EXAMPLES_BUILT := $(EXAMPLES)/dist/.built
 EXAMPLE_SOURCES := $(shell find $(EXAMPLES) \( -name node_modules -o -name dist \) -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help setup browser examples run test check fmt lock bench bench-long clean
+.PHONY: help setup browser examples run test check infrastructure audit fmt lock bench bench-long clean
 # Node may be installed into the environment, which must be whole by then.
 .NOTPARALLEL:
 
 help:
 	@echo "make run     install, start PostgreSQL, Valkey and Tidings on this machine; Ctrl-C stops all"
 	@echo "make test    install, run every test on servers of their own (PYTEST_ARGS='-k stream' narrows it)"
-	@echo "make check   ruff, mypy --strict, direction of imports; the browser's types and sizes"
+	@echo "make check   ruff, mypy --strict, direction of imports; the browser's types and sizes; Dockerfile, compose file, workflows, shell"
+	@echo "make audit   careless infrastructure (make infrastructure: that alone), and what is known against dependencies"
 	@echo "make fmt     format and fix what can be fixed"
 	@echo "make bench   how fast it is, beside its peers, in 10 minutes (BENCH_ARGS='fanout --rounds 5'); make bench-long takes longer"
 	@echo "make setup   install for development        make lock    renew the locks        make browser   build the browser's files"
@@ -92,6 +93,24 @@ check: setup $(BROWSER)
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/docker-compose --profile backups config --quiet
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/actionlint
+	@$(BIN)/zizmor --offline --quiet --no-progress .github
+	@$(BIN)/shellcheck .ci/*
+
+# In an environment of its own: it is larger than the one for development, and slow.
+$(VENV)/audit/.made: requirements-audit.lock | $(VENV)/.develops
+	@echo "Installing ($<) …"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/audit
+	@VIRTUAL_ENV=$(VENV)/audit $(BIN)/uv pip sync --quiet --require-hashes $<
+	@touch $@
+
+infrastructure: $(VENV)/audit/.made
+	@.ci/infrastructure $(VENV)/audit
+
+audit: infrastructure
+	@PATH="$$(.ci/node $(VENV)):$$PATH" .ci/advisories $(VENV)/audit
 
 # On an idle machine, as root if peers are to be installed. A figure that does not hold ends it with 1.
 bench: setup

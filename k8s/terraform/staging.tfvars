@@ -1,0 +1,10 @@
+environment             = "staging"
+region                  = "eu-central-1"
+zones                   = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
+nat_gateways            = 1
+database_class          = "db.t4g.medium"
+database_storage_gb     = 20
+database_retention_days = 3
+cache_class             = "cache.t4g.small"
+backup_lock_days        = 1
+backup_expiry_days      = 7
