@@ -17,6 +17,7 @@ from tidings.access.cache import AccessCache
 from tidings.access.guards import dependencies as access_dependencies
 from tidings.access.guards import refuse_credentials_in_url
 from tidings.access.idempotency import once_key
+from tidings.backups import routes as backup_routes
 from tidings.browser.routes import open_to_every_site
 from tidings.browser.routes import router as browser_router
 from tidings.deliveries.categories import routes as category_routes
@@ -146,6 +147,7 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
         explain_routes.router,
         level_routes.router,
         suppression_routes.router,
+        backup_routes.router,
         ses_inbound_routes.router,
         browser_router,
         demo_router,

@@ -20,6 +20,8 @@ Scope = Literal[
     "deliveries:read",
     "sources:write",
     "sources:read",
+    "backups:write",
+    "backups:read",
     "events:read",
     "keys:write",
     "keys:read",

@@ -39,13 +39,13 @@ class Doer:
         self.worker = worker
         self.watch = watch
 
-    async def do_next(self) -> Run | None:
-        """Do the next that waits, if there is one and nothing runs; as it ended."""
+    async def do_next(self, only: str | None = None) -> Run | None:
+        """Do the next that waits, if there is one and nothing runs; as it ended.   only: its id."""
         async with self.pool.acquire() as connection:
             now = await time_of(connection)
             for lost in await take_back(connection, now):
                 await tell_failure(connection, lost, now)
-            run = await claim(connection, self.worker, now)
+            run = await claim(connection, self.worker, now, only)
             if run is None:
                 return None
             await sweep_spool(self.place, connection)

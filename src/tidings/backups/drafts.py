@@ -118,6 +118,7 @@ class Draft:
             write_private(self.folder / DRAFT, msgspec.json.encode(manifest))
         self.is_sealed = True
         await self.uploads.finish()
+        self.tell(self.sealed, self.uploads.sent)
         await bring_into_existence(self.place, manifest)
         return manifest
 

@@ -7,6 +7,7 @@ import asyncio
 import os
 import re
 import shutil
+import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -15,6 +16,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from tidings.backups.errors import ProgramFailed
 from tidings.errors import Misconfigured
 from tidings.platform.embedded.place import programs
+from tidings.platform.lifeline import signalled_with_parent
 from tidings.settings import Settings
 
 READ_BYTES = 1024 * 1024
@@ -83,7 +85,14 @@ async def output(path: Path, *arguments: str, environment: dict[str, str]) -> As
     It is ended when the reader ends early: read it in `aclosing(output(…))`.
     """
     process = await asyncio.create_subprocess_exec(
-        *(str(path), *arguments), stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=PIPE, env=environment, limit=READ_BYTES
+        *(str(path), *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+        env=environment,
+        limit=READ_BYTES,
+        # Without us it would go on holding its snapshot until it noticed that nobody reads.
+        preexec_fn=signalled_with_parent(signal.SIGKILL),
     )
     assert process.stdout is not None
     saying = asyncio.create_task(last_words(process))

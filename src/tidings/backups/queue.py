@@ -12,7 +12,7 @@ from arq.connections import ArqRedis
 from arq.worker import Worker, func
 
 from tidings.deliveries.sending.queue import QuietWorker
-from tidings.platform.redis import open_redis
+from tidings.platform.redis import REDIS_AWAY, open_redis
 
 QUEUE, JOB = "tidings:backups", "look"
 EXPIRES_S = 60
@@ -28,9 +28,15 @@ def open_queue(redis_url: str) -> ArqRedis:
     )
 
 
-async def wake(queue: ArqRedis) -> None:
-    """Have the workers look for what is due. Raises what REDIS_AWAY names; without it they look every few seconds anyway."""
-    await queue.enqueue_job(JOB, _expires=EXPIRES_S)
+async def wake_workers(redis_url: str) -> None:
+    """Have them look for what is due. Without Redis they do so every few seconds anyway."""
+    queue = open_queue(redis_url)
+    try:
+        await queue.enqueue_job(JOB, _expires=EXPIRES_S)
+    except REDIS_AWAY:
+        pass
+    finally:
+        await queue.aclose(close_connection_pool=True)
 
 
 def worker_on(queue: ArqRedis, news: asyncio.Event) -> Worker:

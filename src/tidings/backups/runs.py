@@ -31,7 +31,9 @@ UPDATE backup_runs SET asked_at = least(asked_at, $3)
 WHERE state = 'waiting' AND task = $1 AND backup IS NOT DISTINCT FROM $2 RETURNING {COLUMNS}"""
 CLAIM = f"""
 UPDATE backup_runs SET state = 'running', worker = $1, lease_until = $2, began_at = $3, step = NULL
-WHERE id = (SELECT id FROM backup_runs WHERE state = 'waiting' AND asked_at <= $3 ORDER BY asked_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+WHERE id = (
+    SELECT id FROM backup_runs WHERE state = 'waiting' AND asked_at <= $3 AND ($4::text IS NULL OR id = $4)
+    ORDER BY asked_at, task IN ('verify', 'drill'), id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING {COLUMNS}"""
 # One of which only the upload was left to do.
 CLAIM_AGAIN = f"""
@@ -42,7 +44,7 @@ UPDATE backup_runs SET lease_until = $3, step = $4, plain_bytes = $5, sent_bytes
 WHERE id = $1 AND state = 'running' AND worker = $2"""
 END = """
 UPDATE backup_runs
-SET state = $3, ended_at = $4, failure = $5, reason = $6, result = $7::jsonb, lease_until = NULL, plain_bytes = $8, sent_bytes = $9,
+SET state = $3, ended_at = $4, failure = $5, reason = $6, result = $7::jsonb, lease_until = NULL, step = NULL, plain_bytes = $8, sent_bytes = $9,
     backup = $10
 WHERE id = $1 AND state = 'running' AND worker = $2"""
 PUT_BACK = """
@@ -87,10 +89,10 @@ async def ask(
     return run_of(await connection.fetchrow(ASK, new_id(now), task, backup, asked_by, now + after))
 
 
-async def claim(connection: Connection, worker: str, now: datetime) -> Run | None:
-    """The next that waits, if nothing runs."""
+async def claim(connection: Connection, worker: str, now: datetime, only: str | None = None) -> Run | None:
+    """The next that waits, if nothing runs.   only: its id."""
     try:
-        row = await connection.fetchrow(CLAIM, worker, now + LEASE, now)
+        row = await connection.fetchrow(CLAIM, worker, now + LEASE, now, only)
     except asyncpg.UniqueViolationError:
         return None
     return None if row is None else run_of(row)
@@ -108,6 +110,18 @@ async def claim_again(connection: Connection, identity: str, worker: str, now: d
 async def state_of(connection: Connection, identity: str) -> RunState | None:
     state: RunState | None = await connection.fetchval("SELECT state FROM backup_runs WHERE id = $1", identity)
     return state
+
+
+async def find_run(connection: Connection, identity: str) -> Run | None:
+    row = await connection.fetchrow(f"SELECT {COLUMNS} FROM backup_runs WHERE id = $1", identity)
+    return None if row is None else run_of(row)
+
+
+async def list_runs(connection: Connection, limit: int, before: str | None = None) -> list[Run]:
+    """The newest first.   before: an id, from which on they are older."""
+    where = "$2::text IS NULL OR id < $2"
+    rows = await connection.fetch(f"SELECT {COLUMNS} FROM backup_runs WHERE {where} ORDER BY id DESC LIMIT $1", limit, before)
+    return [run_of(row) for row in rows]
 
 
 async def renew(connection: Connection, run: Run, now: datetime) -> bool:

@@ -13,7 +13,7 @@ from tidings.settings import Settings
 
 Write = Callable[[bytes], None]
 
-COLOURS = {"api": 36, "sequencer": 35, "projections": 34, "planner": 33, "deliveries": 31, "tidings": 32}
+COLOURS = {"api": 36, "sequencer": 35, "projections": 34, "planner": 33, "deliveries": 31, "backups": 34, "tidings": 32}
 RESET = b"\x1b[0m"
 NAME_WIDTH = 11
 READ_BYTES = 65536

@@ -16,7 +16,7 @@ FAILED, MISCONFIGURED = 1, 3
 COMMANDS = {
     "run": "Run everything on this machine: PostgreSQL, Valkey, API, workers.",
     "api": "Run an API process.",
-    "worker": "Run a worker: sequencer, projections, planner or deliveries.",
+    "worker": "Run a worker: sequencer, projections, planner, deliveries or backups.",
     "migrate": "Bring the database to this version's schema.",
     "send": "Send a notification.",
     "tail": "Follow the event log.",
@@ -32,6 +32,7 @@ COMMANDS = {
     "keys": "Create, list, rotate and revoke API keys.",
     "projects": "Create and list projects.",
     "vault": "Rotate the keys that seal credentials.",
+    "backup": "Make, list, prove and restore backups.",
     "projections": "Rebuild what is derived from the event log.",
 }
 

@@ -30,7 +30,7 @@ from tidings.settings import Settings
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104, what people wrote, and where to reach it from here
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-WORKERS = ("sequencer", "projections", "planner", "deliveries")
+WORKERS = ("sequencer", "projections", "planner", "deliveries", "backups")
 WORKER_GRACE_S = 10.0
 API_GRACE_S = 10.0
 READY_POLL_S = 0.1
@@ -146,7 +146,7 @@ class Run:
     def programs(self) -> list[Own]:
         api_grace_s = self.settings.drain_s + self.settings.readiness_delay_s + API_GRACE_S
         wanted: list[tuple[str, tuple[str, ...], float]] = [("api", ("api",), api_grace_s)]
-        wanted += [(name, ("worker", name), WORKER_GRACE_S) for name in WORKERS]
+        wanted += [(name, ("worker", name), WORKER_GRACE_S) for name in WORKERS if name != "backups" or self.settings.backup_url]
         coloured = sys.stderr.isatty()
         output = sys.stderr.buffer
         # JSON stays JSON: there the name is a member of each line.

@@ -7,11 +7,11 @@ import click
 from tidings.cli.configuration import settings_with_servers
 from tidings.cli.process import begin_process, run_until_signalled, supervised_option
 
-NAMES = ("sequencer", "projections", "planner", "deliveries")
+NAMES = ("sequencer", "projections", "planner", "deliveries", "backups")
 ENDS_WITHIN_S = 10.0
 
 
-@click.command("worker", short_help="Run a worker: sequencer, projections, planner or deliveries.")
+@click.command("worker", short_help="Run a worker: sequencer, projections, planner, deliveries or backups.")
 @click.argument("name", type=click.Choice(NAMES))
 @supervised_option
 def command(name: str, supervised: bool) -> None:
@@ -24,6 +24,8 @@ def command(name: str, supervised: bool) -> None:
     planner: turns the log into deliveries, and hands what is due to the workers. Several may run; each shard is planned by one of them.
 
     deliveries: sends webhooks and the like. As many run as there is to send.
+
+    backups: makes the backups that are due and proves them, where TIDINGS_BACKUP_URL is set. Several may run: one works at a time.
 
     \b
     Example:

@@ -7,7 +7,7 @@ VERSION = "1.38.0"
 DESCRIPTION = "Runs of backups"
 
 SQL = """
--- Of the deployment, not of a project: the API reads them for its operators, and asks for one.
+-- Of the deployment, not of a project: no tenant sees them, and the API asks as the worker does.
 CREATE TABLE backup_runs (
     id text PRIMARY KEY,                            -- in the order of time; of one that makes a backup, that backup's too
     task text NOT NULL,                             -- logical, physical, verify, drill
@@ -30,7 +30,6 @@ CREATE TABLE backup_runs (
 CREATE UNIQUE INDEX backup_runs_one ON backup_runs ((true)) WHERE state = 'running';
 CREATE INDEX backup_runs_waiting ON backup_runs (asked_at) WHERE state = 'waiting';
 CREATE INDEX backup_runs_ended ON backup_runs (task, ended_at);
-GRANT SELECT, INSERT, UPDATE (asked_at) ON backup_runs TO tidings_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON backup_runs TO tidings_worker;
 -- pg_dump reads the sequences too; and what later migrations make is to be read without each of them saying so.
 GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO tidings_backup;

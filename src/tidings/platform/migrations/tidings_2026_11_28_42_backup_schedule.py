@@ -13,7 +13,7 @@ CREATE TABLE backup_schedule (
     after_midnight interval NOT NULL,               -- UTC
     next_at timestamptz NOT NULL                    -- passed while nobody was there: done once, when somebody is
 );
-GRANT SELECT ON backup_schedule TO tidings_api, tidings_backup;
+GRANT SELECT ON backup_schedule TO tidings_backup;
 GRANT SELECT, INSERT, UPDATE, DELETE ON backup_schedule TO tidings_worker;
 """
 

@@ -1,0 +1,147 @@
+"""A deployment of its own, whose cluster can be copied, streamed, killed and restored without anybody else's data in it."""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+from running import SECRET, Running, end_somehow, running, start_servers, until
+
+from tidings.backups.archive import Archive, Covered
+from tidings.backups.doing import Doer
+from tidings.backups.drafts import Place, place_of
+from tidings.backups.journal import Journal
+from tidings.backups.manifest import Manifest, manifests
+from tidings.backups.runs import Run, ask
+from tidings.backups.runs import Task as Name
+from tidings.backups.streaming import stream_wal
+from tidings.deliveries.ledger.clock import time_of
+from tidings.events.cursor import new_epoch
+from tidings.platform.ending import end_tasks
+from tidings.platform.migrate import migrate
+from tidings.settings import Settings
+
+SHARDS = 2
+KEY = bytes(range(32))
+
+
+@dataclass
+class House:
+    """tidings: its processes.   tmp: a folder that the servers' user may pass through."""
+
+    tidings: Running
+    settings: Settings
+    tmp: Path
+    wants_base: list[bool] = field(default_factory=list)
+
+    @property
+    def place(self) -> Place:
+        return place_of(self.settings)._replace(patience_s=0.3)
+
+    async def run(self, task: Name, backup: str | None = None) -> Run:
+        """As it ended."""
+        pool = self.tidings.database.system
+        async with pool.acquire() as connection:
+            run = await ask(connection, task, "tests", await time_of(connection), backup)
+        done = await Doer(self.settings, self.place, pool, "tests").do_next(run.id)
+        assert done is not None
+        return done
+
+    async def base(self) -> Manifest:
+        run = await self.run("physical")
+        assert run.state == "done", run.reason
+        return await self.manifest(run.id)
+
+    async def manifest(self, backup: str) -> Manifest:
+        async for one in manifests(self.place.store, self.place.keys):
+            if isinstance(one, Manifest) and one.id == backup:
+                return one
+        raise AssertionError(backup)
+
+    @asynccontextmanager
+    async def streaming(self) -> AsyncIterator[None]:
+        """The WAL goes into the store meanwhile."""
+
+        async def on_new() -> None:
+            self.wants_base.append(True)
+
+        task = asyncio.create_task(stream_wal(self.settings, self.place, on_new))
+        try:
+            yield
+        finally:
+            await end_tasks([task])
+
+    async def archive(self) -> Archive:
+        row = await self.fetchrow("SELECT system_identifier::text FROM pg_control_system()")
+        return Archive(self.place, row[0], 16 * 1024 * 1024)
+
+    async def covered(self, position: str | None = None) -> Covered:
+        """Once the store has what is in the log by now, or up to a position."""
+        wanted = position or (await self.fetchrow("SELECT pg_current_wal_flush_lsn()::text"))[0]
+        archive = await self.archive()
+
+        async def is_there() -> Covered | None:
+            covered = await archive.covered()
+            return covered if covered and at(covered.position) >= at(wanted) else None
+
+        return await until(is_there, 30, f"the WAL up to {wanted} is in the store")
+
+    async def journal(self) -> None:
+        """Written up to now."""
+        journal = Journal(self.place, self.tidings.database.system)
+        while await journal.advance():
+            pass
+
+    async def execute(self, sql: str) -> None:
+        async with connected(self.tidings.servers.database_url) as connection:
+            await connection.execute(sql)
+
+    async def fetchrow(self, sql: str) -> Any:
+        async with connected(self.tidings.servers.database_url) as connection:
+            return await connection.fetchrow(sql)
+
+    def folder(self, name: str) -> Path:
+        """A new one, not there yet."""
+        return self.tmp / name
+
+
+def at(position: str) -> int:
+    high, low = position.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def house() -> AsyncIterator[House]:
+    tmp = Path(tempfile.mkdtemp(prefix="tidings-house-"))
+    tmp.chmod(0o711)
+    state = tmp / "state"
+    state.mkdir(mode=0o711)
+    servers = await start_servers(state)
+    try:
+        await migrate(servers.database_url, SHARDS, new_epoch)
+        async with running(servers, servers.database_url, TIDINGS_SHARDS=str(SHARDS)) as tidings:
+            settings = msgspec.structs.replace(
+                tidings.settings, shards=SHARDS, backup_url=f"file://{tmp}/store", backup_keys=(KEY,), secret_key=SECRET
+            )
+            yield House(tidings, settings, tmp)
+    finally:
+        for part in (servers.postgres, servers.valkey):
+            with contextlib.suppress(ProcessLookupError):
+                await end_somehow(part)
+        shutil.rmtree(tmp, ignore_errors=True)

@@ -1,0 +1,45 @@
+"""Logical backups, of a database that is written to while they are made."""
+
+import asyncio
+from pathlib import Path
+
+from backups.ground import Backups, Ground, rows_of
+from own_database import execute
+
+from tidings.access.projects import create_project
+from tidings.backups.artefacts import read_artefact
+from tidings.backups.programs import embedded
+from tidings.platform.secrets import load_secret
+from tidings.settings import Settings
+
+
+async def test_a_dump_restores_to_what_its_manifest_says_while_others_write(backups: Backups, ground: Ground, tmp_path: Path) -> None:
+    load_secret(Settings(state_dir=tmp_path))
+    writing = asyncio.create_task(write_on(ground))
+    try:
+        manifest = await backups.good()
+    finally:
+        writing.cancel()
+    dump = tmp_path / "dump"
+    with dump.open("wb") as file:
+        async for piece in read_artefact(backups.place.store, backups.place.keys, manifest.id, manifest.artefact("dump")):
+            file.write(piece)
+    restored = await restored_rows(ground, dump)
+    assert restored == manifest.content.rows
+    assert restored["projects"] > 0
+
+
+async def write_on(ground: Ground) -> None:
+    while True:
+        await create_project(ground.database, "written", 2)
+
+
+async def restored_rows(ground: Ground, dump: Path) -> dict[str, int]:
+    url = ground.url.rsplit("/", 1)[0] + "/restored"
+    await execute(ground.servers, "CREATE DATABASE restored")
+    try:
+        process = await asyncio.create_subprocess_exec(str(embedded("pg_restore")), "--exit-on-error", f"--dbname={url}", str(dump))
+        assert await process.wait() == 0
+        return await rows_of(url)
+    finally:
+        await execute(ground.servers, "DROP DATABASE restored WITH (FORCE)")
