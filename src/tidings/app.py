@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -35,6 +36,9 @@ from tidings.deliveries.trial import routes as trial_routes
 from tidings.demo.routes import router as demo_router
 from tidings.errors import UnsupportedMediaType
 from tidings.events.wake import Waker
+from tidings.flags import routes as flag_routes
+from tidings.flags.flags import Flags
+from tidings.flags.known import SHORT_PUBLISH, SHORT_STREAM, SHORT_WRITE
 from tidings.notifications import inbox_routes
 from tidings.notifications import routes as notification_routes
 from tidings.notifications.express import Express
@@ -71,6 +75,7 @@ class Process(msgspec.Struct, frozen=True):
     database: Database
     redis: Any
     waker: Waker
+    flags: Flags
     access: AccessCache
     edge: StreamEdge
     door: PublishDoor
@@ -80,12 +85,14 @@ class Process(msgspec.Struct, frozen=True):
 
     async def start(self) -> None:
         self.waker.start()
+        await self.flags.start()
         self.access.start()
         await self.edge.start()
 
     async def stop(self) -> None:
         await self.edge.stop()
         await self.access.stop()
+        await self.flags.stop()
         await self.waker.stop()
         await self.redis.aclose()
         await self.closing.aclose()
@@ -103,16 +110,18 @@ async def open_process(settings: Settings) -> Process:
         rise_above(newest)
     redis = open_redis(settings.redis_url)
     access = AccessCache(database, settings)
-    edge = StreamEdge(database, settings, access)
+    flags = Flags(database.system, settings.state_dir)
+    edge = StreamEdge(database, settings, access, partial(flags.is_on, SHORT_STREAM))
     edge.listen(access.apply)
+    edge.listen(flags.heard)
     waker = Waker(redis)
-    door = PublishDoor(database, waker, edge.backlog, settings.backlog_limit, edge.let_in)
+    door = PublishDoor(database, waker, edge.backlog, settings.backlog_limit, edge.let_in, partial(flags.is_on, SHORT_WRITE))
     with contextlib.suppress(*POSTGRES_AWAY):
         await door.warm_up()
     closing = contextlib.AsyncExitStack()
     outbound = await closing.enter_async_context(open_outbound(settings))
     reach = Reach(outbound, database.system, vault, settings.base_url)
-    return Process(settings, database, redis, waker, access, edge, door, vault, reach, closing)
+    return Process(settings, database, redis, waker, flags, access, edge, door, vault, reach, closing)
 
 
 async def database_when_there(url: str, size: int) -> Database:
@@ -139,6 +148,7 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
         endpoint_routes.router,
         integration_routes.router,
         category_routes.router,
+        flag_routes.router,
         delivery_routes.router,
         source_routes.router,
         inbound_routes.router,
@@ -175,7 +185,9 @@ def create_app(process: Process, role: Role = "all") -> Litestar:
 def create_front(process: Process, role: Role = "all") -> Any:
     """The ASGI application that is served: requests by their names, plain publishes (notifications/express.py), then everything."""
     app = create_app(process, role)
-    return NamedRequests(app if role == "stream" else Express(app, process.access, process.door, MOST_BODY_BYTES))
+    if role == "stream":
+        return NamedRequests(app)
+    return NamedRequests(Express(app, process.access, process.door, MOST_BODY_BYTES, partial(process.flags.is_on, SHORT_PUBLISH)))
 
 
 async def check_request(request: Request[Any, Any, Any]) -> None:

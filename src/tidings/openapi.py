@@ -48,6 +48,7 @@ TAGS = [
     Tag("Categories", "Through which channels a category of notifications goes, whatever each one names."),
     Tag("Deliveries", "What was sent to endpoints and integrations: every attempt, sending again, replays."),
     Tag("Sources", "Other services whose events become notifications: Stripe, GitHub, whatever sends Standard Webhooks."),
+    Tag("Flags", "Feature flags of the project: variants, rules, rollouts, kill switches, and who changed what."),
     Tag("Backups", "For operators: what is done about backups of the whole deployment."),
     Tag("Events", "The ordered log itself, for consumers that keep their own cursor."),
     Tag("Health", "For load balancers and operators."),

@@ -20,6 +20,8 @@ Scope = Literal[
     "deliveries:read",
     "sources:write",
     "sources:read",
+    "flags:write",
+    "flags:read",
     "backups:write",
     "backups:read",
     "events:read",

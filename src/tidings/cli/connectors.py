@@ -7,7 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from tidings.cli.directly import on_database
+from tidings.cli.directly import on_database, operator_name
 from tidings.cli.keys import json_option
 from tidings.deliveries.connectors import halts
 from tidings.deliveries.connectors.registry import CONNECTORS
@@ -17,7 +17,8 @@ from tidings.settings import Settings
 
 @click.group("connectors", short_help="List connectors; halt one and let it go on.")
 def command() -> None:
-    """The ways out there are, and the switch that stops one in the whole deployment. Works on the database itself, as `tidings vault` does.
+    """The ways out there are, and the switch that stops one in the whole deployment: the flag connectors.NAME, whose history
+    `tidings flags history connectors.NAME` shows. Works on the database itself, as `tidings vault` does.
 
     \b
     Examples:
@@ -72,7 +73,7 @@ def halt(name: str, reason: str | None, as_json: bool) -> None:
 
     async def work(settings: Settings, database: Database) -> halts.Halted:
         async with database.system.acquire() as connection:
-            return await halts.halt(connection, name, reason)
+            return await halts.halt(connection, name, reason, operator_name())
 
     halted = on_database(work)
     click.echo(json.dumps(msgspec.to_builtins(halted)) if as_json else f"{name} is {told_of(halted)}.")
@@ -91,7 +92,7 @@ def resume(name: str, as_json: bool) -> None:
 
     async def work(settings: Settings, database: Database) -> bool:
         async with database.system.acquire() as connection:
-            return await halts.resume(connection, name)
+            return await halts.resume(connection, name, operator_name())
 
     was_halted = on_database(work)
     if as_json:

@@ -1,6 +1,7 @@
 """Commands that work on the database itself, for whoever has no API key yet."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -28,6 +29,12 @@ class Operator(KeyHolder, frozen=True):
 
 def operator(tenant: Tenant) -> Operator:
     return Operator(tenant, "cli", frozenset({"*"}))
+
+
+def operator_name() -> str:
+    """Who works here, for histories: the login, also behind sudo, as far as the environment says."""
+    name = next((os.environ[variable] for variable in ("SUDO_USER", "LOGNAME", "USER") if os.environ.get(variable)), "cli")
+    return f"operator:{name[:100]}"
 
 
 def on_database(work: Callable[[Settings, Database], Awaitable[T]]) -> T:

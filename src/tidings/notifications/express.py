@@ -42,18 +42,22 @@ _batch = msgspec.json.Decoder(PlainBatch)
 
 
 class Express:
-    """An ASGI application in front of another.   most_bytes: of a body; a longer one is for the framework to refuse."""
+    """An ASGI application in front of another.   most_bytes: of a body; a longer one is for the framework to refuse.
 
-    def __init__(self, app: App, access: AccessCache, door: PublishDoor, most_bytes: int) -> None:
+    is_open: whether this way may be taken, for a project by its key.
+    """
+
+    def __init__(self, app: App, access: AccessCache, door: PublishDoor, most_bytes: int, is_open: Callable[[str], bool]) -> None:
         self.app = app
         self.access = access
         self.door = door
         self.most_bytes = most_bytes
+        self.is_open = is_open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ways = WAYS.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" and not scope["query_string"] else None
         holder = await self.publisher(scope["headers"]) if ways is not None else None
-        if ways is None or holder is None:
+        if ways is None or holder is None or not self.is_open(holder.tenant.key):
             await self.app(scope, receive, send)
             return
         drafts_in, answer = ways

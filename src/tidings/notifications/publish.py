@@ -79,7 +79,7 @@ class Publish(msgspec.Struct, frozen=True, eq=False):
 class PublishDoor:
     """backlog: events of a shard that wait for their position.   backlog_limit: beyond it, publishing answers 503.
 
-    let_in: told how many are about to join them.
+    let_in: told how many are about to join them.   may_be_short: whether the short ways may be taken, for a project by its key.
     """
 
     def __init__(
@@ -89,12 +89,14 @@ class PublishDoor:
         backlog: Callable[[int], int],
         backlog_limit: int,
         let_in: Callable[[int, int], None] = lambda shard, events: None,
+        may_be_short: Callable[[str], bool] = lambda project: True,
     ) -> None:
         self.database = database
         self.waker = waker
         self.backlog = backlog
         self.backlog_limit = backlog_limit
         self.let_in = let_in
+        self.may_be_short = may_be_short
         self.gathering: dict[tuple[int, Way], Gather[Publish, Answer]] = {}
         self.people = KnownPeople()
         self.running: set[tuple[int, str]] = set()
@@ -141,10 +143,11 @@ class PublishDoor:
                 self.running.discard(running)
 
     def gather_for(self, request: Publish) -> Gather[Publish, Answer]:
-        way = request.tenant.id, request.way
-        gather = self.gathering.get(way)
+        way = request.way if self.may_be_short(request.tenant.key) else "general"
+        place = request.tenant.id, way
+        gather = self.gathering.get(place)
         if gather is None:
-            gather = self.gathering[way] = self.new_gather(request.way)
+            gather = self.gathering[place] = self.new_gather(way)
         return gather
 
     def new_gather(self, way: Way) -> Gather[Publish, Answer]:

@@ -21,7 +21,7 @@ Place = tuple[str, str, int]
 
 
 class Pool:
-    """limit: requests with a connection, or about to have one, at the same time.   keeps: whether connections are kept at all; may change."""
+    """limit: requests with a connection, or about to have one, at the same time.   keeps: whether connections are kept; may change."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

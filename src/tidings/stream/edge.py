@@ -42,11 +42,16 @@ SWEEP_EVERY_S = 60
 
 
 class StreamEdge:
-    def __init__(self, database: Database, settings: Settings, access: AccessCache) -> None:
+    """may_be_short: whether streams may be opened the short way (`shortcut.py`), for a project by its key."""
+
+    def __init__(
+        self, database: Database, settings: Settings, access: AccessCache, may_be_short: Callable[[str], bool] = lambda project: True
+    ) -> None:
         assert settings.redis_url is not None
         self.database = database
         self.settings = settings
         self.access = access
+        self.may_be_short = may_be_short
         self.redis = open_redis(settings.redis_url)
         self.admission = Admission(self.redis, random_id("proc"), settings.streams_per_subscriber, settings.streams_per_project)
         self.streamed = Streamed()

@@ -43,8 +43,11 @@ class Shortcut:
         edge.refuse_when_draining()
         endings_seen = edge.hub.endings
         wanted = asked_cursor(asked.last_event_id, asked.cursor)
-        visitor = visitor_of(await edge.access.session(asked.token))
-        await open_stream(edge, scope, receive, send, visitor, wanted, endings_seen)
+        session = await edge.access.session(asked.token)
+        if not edge.may_be_short(session.tenant.key):
+            await self.app(scope, receive, send)
+            return
+        await open_stream(edge, scope, receive, send, visitor_of(session), wanted, endings_seen)
 
 
 def plainly_asked(scope: Any) -> Asked | None:

@@ -1,21 +1,21 @@
 """The kill switch: connectors that send nothing for now, in the whole deployment.
 
-Planner and workers ask the table itself at every step (`ledger/dispatch.py`, `ledger/claim.py`): nothing has to reach them. What is for a
-halted connector is planned on, and waits.
+It is the deployment's flag `connectors.NAME` (`flags/halts.py`), switched off. Planner and workers ask the table `halts`, which is written
+with the flag, at every step (`ledger/dispatch.py`, `ledger/claim.py`): nothing has to reach them. What is for a halted connector is
+planned on, and waits.
 """
 
 from datetime import datetime
 
 import msgspec
 
+from tidings.flags.halts import OFF, ON, PREFIX
+from tidings.flags.store import DEPLOYMENT, set_flag
 from tidings.platform.postgres import Connection
 
 LIST = "SELECT connector, reason, halted_at FROM halts ORDER BY connector"
-HALT = """
-INSERT INTO halts (connector, reason) VALUES ($1, $2) ON CONFLICT (connector) DO UPDATE SET reason = coalesce($2, halts.reason)
-RETURNING connector, reason, halted_at
-"""
-RESUME = "DELETE FROM halts WHERE connector = $1 RETURNING connector"
+GET = "SELECT connector, reason, halted_at FROM halts WHERE connector = $1"
+CLI = "system:cli"
 
 
 class Halted(msgspec.Struct, frozen=True):
@@ -29,11 +29,17 @@ async def halts(connection: Connection) -> dict[str, Halted]:
     return {row["connector"]: Halted(*row) for row in await connection.fetch(LIST)}
 
 
-async def halt(connection: Connection, connector: str, reason: str | None) -> Halted:
+async def halt(connection: Connection, connector: str, reason: str | None, actor: str = CLI) -> Halted:
     """One that is halted stays so, since when it was; a new reason takes the place of the old one."""
-    return Halted(*await connection.fetchrow(HALT, connector, reason))
+    async with connection.transaction():
+        await set_flag(connection, DEPLOYMENT, PREFIX + connector, OFF, actor=actor, reason=reason)
+        return Halted(*await connection.fetchrow(GET, connector))
 
 
-async def resume(connection: Connection, connector: str) -> bool:
+async def resume(connection: Connection, connector: str, actor: str = CLI) -> bool:
     """Whether it was halted."""
-    return await connection.fetchval(RESUME, connector) is not None
+    async with connection.transaction():
+        if await connection.fetchrow(GET, connector) is None:
+            return False
+        await set_flag(connection, DEPLOYMENT, PREFIX + connector, ON, actor=actor, reason=None)
+        return True

@@ -1,0 +1,320 @@
+"""`tidings flags`."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from tidings.access.principals import Tenant
+from tidings.cli.directly import chosen_project, on_database, operator_name
+from tidings.cli.keys import json_option
+from tidings.deliveries.connectors.registry import CONNECTORS
+from tidings.errors import Invalid, NotFound, TidingsError
+from tidings.flags.evaluate import explain
+from tidings.flags.halts import PREFIX
+from tidings.flags.known import KNOWN, Known
+from tidings.flags.store import DEPLOYMENT, LAST_VERSION, get_flag, history, list_flags, remove_flag, set_flag
+from tidings.flags.structs import TARGETING_KEY, Definition, Explained, FlagChange, FlagHistory, FlagInfo, FlagPage, Serve, Split
+from tidings.platform.postgres import Connection, Database, tenant_transaction
+from tidings.platform.problems import field_of
+from tidings.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+MOST_LISTED = 1000
+
+project_option = click.option("--project", metavar="PRJ", help="A flag of this project; of the deployment otherwise.")
+reason_option = click.option("--reason", help="Why, for the history.")
+by_option = click.option("--by", help="Who, for the history; your login otherwise.")
+version_option = click.option("--if-version", "expected", type=click.IntRange(0), help="Only when it is at this version; 0: only when new.")
+
+# What the deployment's own processes ask.
+ASKED = KNOWN | {
+    f"{PREFIX}{name}": Known(f"{PREFIX}{name}", True, f"Deliveries through {name} are sent; those that wait go out when it is on again.")
+    for name in sorted(CONNECTORS)
+}
+
+
+@click.group("flags", short_help="Switch, roll out and explain feature flags.")
+def command() -> None:
+    """Feature flags of the deployment, which hold in every process within a second, and with --project those of a project.
+
+    Works on the database itself, as `tidings vault` does. What a flag may hold is said in docs/flags.md.
+
+    \b
+    Examples:
+      tidings flags list
+      tidings flags set short_ways.publish off --reason "looking for what is slow"
+      tidings flags set new-editor --project prj_… --percent 10
+    """
+
+
+@asynccontextmanager
+async def flags_of(settings: Settings, database: Database, project: str | None) -> AsyncIterator[tuple[Connection, Tenant]]:
+    """A transaction on the flags of the deployment, or of a project."""
+    if project is None:
+        async with database.system.acquire() as connection, connection.transaction():
+            yield connection, DEPLOYMENT
+    else:
+        tenant = await chosen_project(settings, database, project)
+        async with tenant_transaction(database, tenant.id) as connection:
+            yield connection, tenant
+
+
+@command.command("list")
+@project_option
+@json_option
+def list_(project: str | None, as_json: bool) -> None:
+    """List the flags: those somebody set, and those Tidings asks that nobody did.
+
+    \b
+    Example:
+      tidings flags list --json
+    """
+
+    async def work(settings: Settings, database: Database) -> FlagPage:
+        async with flags_of(settings, database, project) as (connection, owner):
+            return await list_flags(connection, owner.id, None, MOST_LISTED)
+
+    known = {flag.key: flag for flag in on_database(work).items}
+    asked = ASKED if project is None else {}
+    keys = sorted(known.keys() | asked.keys())
+    if as_json:
+        click.echo(json.dumps([listed(key, known.get(key), asked.get(key)) for key in keys]))
+        return
+    for key in keys:
+        flag = known.get(key)
+        state = state_of(flag.definition) if flag is not None else default_of(asked[key])
+        click.echo(f"{key: <34} {state: <22} {told_by(flag) if flag is not None else asked[key].what}".rstrip())
+
+
+def listed(key: str, flag: FlagInfo | None, asked: Known | None) -> dict[str, Any]:
+    shown: dict[str, Any] = {"key": key, "version": 0, "definition": None} if flag is None else msgspec.to_builtins(flag)
+    return shown if asked is None else shown | {"default": asked.default, "what": asked.what}
+
+
+@command.command("set")
+@click.argument("key")
+@click.argument("state", type=click.Choice(["on", "off"]), required=False)
+@click.option("--percent", type=click.FloatRange(0, 100), help="On for this share, by the project (the deployment's) or the targeting key.")
+@click.option("--definition", type=click.File("rb"), help="All of it, as JSON; - reads it from standard input.")
+@click.option("--new", "is_new", is_flag=True, help="Make a flag that is not there, and that Tidings does not ask.")
+@project_option
+@reason_option
+@by_option
+@version_option
+@json_option
+def set_(
+    key: str,
+    state: str | None,
+    percent: float | None,
+    definition: Any,
+    is_new: bool,
+    project: str | None,
+    reason: str | None,
+    by: str | None,
+    expected: int | None,
+    as_json: bool,
+) -> None:
+    """Switch a flag, change its rollout, or set all of it.
+
+    `off` is the kill switch: everyone gets the variant `off`, whatever the rules say, and `on` lets the rules count again.
+
+    \b
+    Examples:
+      tidings flags set connectors.twilio off --reason "texts are charged twice"
+      tidings flags set short_ways.stream --percent 50
+      tidings flags set banner --project prj_… --definition banner.json --if-version 3
+    """
+    if (state is not None) + (percent is not None) + (definition is not None) != 1:
+        raise click.UsageError("Say one of: on, off, --percent, --definition.")
+    given = None if definition is None else read_definition(definition.read())
+
+    async def work(settings: Settings, database: Database) -> FlagInfo:
+        async with flags_of(settings, database, project) as (connection, owner):
+            wanted = given or changed(await flag_or_new(connection, owner, key, is_new), state, percent)
+            return await set_flag(connection, owner, key, wanted, actor=actor_of(by), reason=reason, expected=expected)
+
+    flag = named(lambda: on_database(work))
+    click.echo(msgspec.json.encode(flag).decode() if as_json else f"{key} is now {state_of(flag.definition)} (version {flag.version}).")
+
+
+def read_definition(text: bytes) -> Definition:
+    """Raises TidingsError, naming the member."""
+    try:
+        return msgspec.json.decode(text, type=Definition)
+    except msgspec.MsgspecError as error:
+        detail, field = field_of(str(error))
+        raise TidingsError(f"{field}: {detail}" if field else detail) from error
+
+
+async def flag_or_new(connection: Connection, owner: Tenant, key: str, is_new: bool) -> Definition:
+    """What is there, else a plain boolean. Raises NotFound, because an operator's typing error must not look like a switch."""
+    try:
+        flag = await get_flag(connection, owner.id, key)
+    except NotFound:
+        if is_new or (owner is DEPLOYMENT and key in ASKED):
+            return Definition()
+        known = f" There are: {', '.join(ASKED)}." if owner is DEPLOYMENT else ""
+        raise NotFound(f"There is no flag {key!r}, and Tidings asks none; --new makes it.{known}") from None
+    if flag.definition is None:
+        raise TidingsError(f"{flag.broken} Set all of it with --definition.")
+    return flag.definition
+
+
+def changed(definition: Definition, state: str | None, percent: float | None) -> Definition:
+    if percent is None:
+        return msgspec.structs.replace(definition, enabled=state == "on")
+    if not {"on", "off"} <= definition.variants.keys():
+        raise TidingsError("--percent is for flags with the variants `on` and `off`; use --definition.")
+    by = definition.serve if isinstance(definition.serve, Split) else Split({})
+    return msgspec.structs.replace(
+        definition, enabled=True, serve=msgspec.structs.replace(by, weights={"on": percent, "off": 100 - percent})
+    )
+
+
+@command.command("remove")
+@click.argument("key")
+@project_option
+@reason_option
+@by_option
+@version_option
+@json_option
+def remove(key: str, project: str | None, reason: str | None, by: str | None, expected: int | None, as_json: bool) -> None:
+    """Take a flag away: whoever asks for it gets their default. Its history stays.
+
+    \b
+    Example:
+      tidings flags remove short_ways.publish --reason "found it"
+    """
+
+    async def work(settings: Settings, database: Database) -> FlagInfo:
+        async with flags_of(settings, database, project) as (connection, owner):
+            return await remove_flag(connection, owner, key, actor=actor_of(by), reason=reason, expected=expected)
+
+    flag = named(lambda: on_database(work))
+    click.echo(msgspec.json.encode(flag).decode() if as_json else f"{key} was taken away (version {flag.version}).")
+
+
+@command.command("history")
+@click.argument("key")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@project_option
+@json_option
+def history_(key: str, limit: int, project: str | None, as_json: bool) -> None:
+    """Who changed a flag, when, from what to what, and why; newest first.
+
+    \b
+    Example:
+      tidings flags history connectors.smtp
+    """
+
+    async def work(settings: Settings, database: Database) -> FlagHistory:
+        async with flags_of(settings, database, project) as (connection, owner):
+            return await history(connection, owner.id, key, LAST_VERSION, limit)
+
+    steps = named(lambda: on_database(work)).items
+    click.echo(msgspec.json.encode(steps).decode() if as_json else "\n".join(map(step_of, steps)))
+
+
+@command.command("explain")
+@click.argument("key")
+@click.option("--for", "targeting_key", help="Whom or what it is for (the targeting key); the deployment's flags are asked for projects.")
+@click.option("--attribute", "attributes", multiple=True, metavar="NAME=VALUE", help="May be repeated. JSON is read as such.")
+@project_option
+@json_option
+def explain_(key: str, targeting_key: str | None, attributes: tuple[str, ...], project: str | None, as_json: bool) -> None:
+    """What a flag is for a context, and why. Exit code 1 when it has no value.
+
+    \b
+    Examples:
+      tidings flags explain short_ways.publish --for prj_…
+      tidings flags explain banner --project prj_… --for alice --attribute plan=pro --attribute seats=12
+    """
+    context = dict(map(attribute_of, attributes)) | ({} if targeting_key is None else {TARGETING_KEY: targeting_key})
+    if project is None and targeting_key is not None:
+        context.setdefault("project", targeting_key)
+
+    async def work(settings: Settings, database: Database) -> Explained:
+        async with flags_of(settings, database, project) as (connection, owner):
+            try:
+                return explain(await get_flag(connection, owner.id, key), context)
+            except NotFound:
+                if owner is not DEPLOYMENT or key not in ASKED:
+                    raise
+                return Explained(key, 0, ASKED[key].default, None, "DEFAULT")
+
+    found = named(lambda: on_database(work))
+    click.echo(msgspec.json.encode(found).decode() if as_json else explained_in_words(found))
+    if found.reason == "ERROR":
+        raise SystemExit(1)
+
+
+def attribute_of(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise click.BadParameter(f"{text!r} must read NAME=VALUE.", param_hint="--attribute")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def actor_of(by: str | None) -> str:
+    return operator_name() if by is None else f"operator:{by}"
+
+
+T = TypeVar("T")
+
+
+def named(work: Callable[[], T]) -> T:
+    """The member that was wrong stands before what is wrong with it."""
+    try:
+        return work()
+    except Invalid as error:
+        raise TidingsError(f"{error.field}: {error.detail}" if error.field else error.detail) from error
+
+
+# In words
+
+
+def state_of(definition: Definition | None) -> str:
+    if definition is None:
+        return "gone, or not readable"
+    if not definition.enabled:
+        return "off"
+    served = served_in_words(definition.serve)
+    return served if not definition.rules else f"{len(definition.rules)} rules, else {served}"
+
+
+def served_in_words(serve: Serve) -> str:
+    return serve if isinstance(serve, str) else ", ".join(f"{name} {weight:g}" for name, weight in serve.weights.items())
+
+
+def default_of(asked: Known) -> str:
+    return f"{'on' if asked.default else 'off'} (by default)"
+
+
+def told_by(flag: FlagInfo) -> str:
+    return f"version {flag.version}, {flag.changed_at:%Y-%m-%d %H:%M} by {flag.changed_by}" + (f": {flag.reason}" if flag.reason else "")
+
+
+def step_of(step: FlagChange) -> str:
+    before = "nothing" if step.before is None else state_of(step.before)
+    after = "nothing" if step.after is None else state_of(step.after)
+    why = f": {step.reason}" if step.reason else ""
+    return f"{step.version: >4}  {step.changed_at:%Y-%m-%d %H:%M:%S}  {before} → {after}  by {step.changed_by}{why}"
+
+
+def explained_in_words(found: Explained) -> str:
+    parts: Sequence[str | None] = (
+        f"{found.key} is {json.dumps(found.value)}",
+        None if found.variant is None else f"variant {found.variant}",
+        found.reason if found.rule is None else f"{found.reason}, rule {found.rule}",
+        None if found.bucket is None else f"at {found.bucket:.3f} of 100",
+        found.error_details,
+        f"version {found.version}" if found.version else "nobody set it",
+    )
+    return ", ".join(part for part in parts if part is not None)

@@ -1,0 +1,220 @@
+"""A definition made ready to be asked, and what is wrong with one that does not fit together.
+
+Rules become closures once, when a flag is read, so that asking costs a few calls.
+"""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
+from typing import Any, assert_never
+
+import msgspec
+
+from tidings.errors import Invalid
+from tidings.flags.semver import precedence
+from tidings.flags.structs import (
+    AnyCondition,
+    Compared,
+    Comparison,
+    Definition,
+    EndsWith,
+    Equals,
+    Kind,
+    OneOf,
+    Scalar,
+    Serve,
+    Split,
+    StartsWith,
+    Versioned,
+)
+
+Context = Mapping[str, Any]
+Test = Callable[[Any], bool]
+
+MOST_BYTES = 64 * 1024
+COMPARE: Mapping[Comparison, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "=": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    ">": operator.gt,
+}
+
+
+class Shares(msgspec.Struct, frozen=True):
+    """ends: where each variant's share of 0 to 100 ends."""
+
+    by: str
+    seed: str
+    variants: Sequence[str]
+    ends: Sequence[float]
+
+
+class ReadyRule(msgspec.Struct, frozen=True):
+    tests: Sequence[tuple[str, Test]]
+    serve: str | Shares
+
+    def is_met(self, context: Context) -> bool:
+        return all(attribute in context and test(context[attribute]) for attribute, test in self.tests)
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """A flag that can be asked."""
+
+    key: str
+    version: int
+    kind: Kind
+    enabled: bool
+    variants: Mapping[str, Any]
+    off: str
+    rules: Sequence[ReadyRule]
+    serve: str | Shares
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """A flag that this version cannot read, perhaps one that a newer version wrote."""
+
+    key: str
+    version: int
+    why: str
+
+
+def ready(key: str, version: int, definition: Definition) -> Ready:
+    """Raises Invalid, naming the member that does not fit."""
+    kind = kind_of_variants(definition.variants)
+    if definition.off not in definition.variants:
+        raise unknown_variant(definition.off, "off")
+    rules = [
+        ReadyRule(
+            [(condition.attribute, test_of(condition, f"rules[{place}].when[{index}]")) for index, condition in enumerate(rule.when)],
+            serving(key, rule.serve, definition, f"rules[{place}].serve"),
+        )
+        for place, rule in enumerate(definition.rules)
+    ]
+    serve = serving(key, definition.serve, definition, "serve")
+    return Ready(key, version, kind, definition.enabled, definition.variants, definition.off, rules, serve)
+
+
+def ready_or_broken(key: str, version: int, definition: Definition | None, broken: str | None) -> Ready | Broken:
+    """As `store.read` found it."""
+    if definition is None:
+        return Broken(key, version, broken or "It was taken away.")
+    try:
+        return ready(key, version, definition)
+    except Invalid as error:
+        return Broken(key, version, f"{error.field}: {error.detail}")
+
+
+def checked(key: str, definition: Definition) -> Definition:
+    """The same. Raises Invalid, naming the member that does not fit."""
+    if len(msgspec.json.encode(definition)) > MOST_BYTES:
+        raise Invalid(f"A flag may have at most {MOST_BYTES} bytes of JSON.")
+    ready(key, 0, definition)
+    return definition
+
+
+# Variants
+
+
+def kind_of_variants(variants: Mapping[str, Any]) -> Kind:
+    kinds = {name: kind_of(value, f"variants.{name}") for name, value in variants.items()}
+    first = next(iter(kinds.values()))
+    for name, kind in kinds.items():
+        if kind != first:
+            raise Invalid(f"Variants are all of one kind: this one is a {kind}, the first a {first}.", field=f"variants.{name}")
+    return first
+
+
+def kind_of(value: Any, field: str = "") -> Kind:
+    match value:
+        case bool():
+            return "boolean"
+        case str():
+            return "string"
+        case int() | float():
+            return "number"
+        case dict() | list():
+            return "object"
+        case _:
+            raise Invalid("A variant is a boolean, a string, a number, an object or an array.", field=field)
+
+
+def serving(key: str, serve: Serve, definition: Definition, field: str) -> str | Shares:
+    if isinstance(serve, str):
+        if serve not in definition.variants:
+            raise unknown_variant(serve, field)
+        return serve
+    return shares(key, serve, definition.variants, f"{field}.weights")
+
+
+def shares(key: str, split: Split, variants: Mapping[str, Any], field: str) -> Shares:
+    for name in split.weights:
+        if name not in variants:
+            raise unknown_variant(name, f"{field}.{name}")
+    total = sum(split.weights.values())
+    if total <= 0:
+        raise Invalid("One of the weights must be above 0.", field=field)
+    ends = [100 * end / total for end in accumulate(split.weights.values())]
+    return Shares(split.by, split.seed or key, list(split.weights), ends)
+
+
+def unknown_variant(name: str, field: str) -> Invalid:
+    return Invalid(f"There is no variant {name!r} in `variants`.", field=field)
+
+
+# Conditions
+
+
+def test_of(condition: AnyCondition, field: str) -> Test:
+    test, fits = test_and_kind(condition, field)
+    if condition.is_not:
+        return lambda value: fits(value) and not test(value)
+    return lambda value: fits(value) and test(value)
+
+
+def test_and_kind(condition: AnyCondition, field: str) -> tuple[Test, Test]:
+    """What a value must be, and of which kind it must be to be asked."""
+    match condition:
+        case Equals(value=wanted):
+            comparable = comparable_of(wanted)
+            return lambda value: comparable_of(value) == comparable, is_scalar
+        case OneOf(values=values):
+            among = frozenset(map(comparable_of, values))
+            return lambda value: comparable_of(value) in among, is_scalar
+        case StartsWith(value=beginning):
+            return lambda value: value.startswith(beginning), is_text
+        case EndsWith(value=ending):
+            return lambda value: value.endswith(ending), is_text
+        case Compared(op=op, value=number):
+            compare = COMPARE[op]
+            return lambda value: compare(value, number), is_number
+        case Versioned(op=op, value=text):
+            return version_test(op, text, f"{field}.value")
+        case _:
+            assert_never(condition)
+
+
+def version_test(op: Comparison, text: str, field: str) -> tuple[Test, Test]:
+    wanted = precedence(text)
+    if wanted is None:
+        raise Invalid(f"{text[:50]!r} is no version of Semantic Versioning, as in 2.1.0.", field=field)
+    compare = COMPARE[op]
+    return lambda value: compare(precedence(value), wanted), lambda value: is_text(value) and precedence(value) is not None
+
+
+def comparable_of(value: Scalar) -> tuple[type, Scalar]:
+    """Numbers are compared as numbers, and true is no 1."""
+    return (float if type(value) is int else type(value)), value
+
+
+def is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

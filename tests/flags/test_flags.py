@@ -1,0 +1,164 @@
+"""The deployment's flags as a process knows them: while PostgreSQL or Redis is away, across restarts, and in every process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import asyncpg
+import msgspec
+from flags.conftest import holds, knowing, set_
+from processes.test_command_line import as_json, tidings_command
+from running import SECRET, Running, until
+
+from tidings.flags.known import SHORT_PUBLISH
+from tidings.flags.last import FILE
+from tidings.flags.structs import Definition, Split
+from tidings.platform.embedded.memory import free_port
+from tidings.platform.postgres import Database
+
+OFF = Definition(enabled=False)
+
+
+@asynccontextmanager
+async def patient_pool(url: str) -> AsyncIterator[asyncpg.Pool]:
+    """One that can be opened while nobody is there to connect to."""
+    async with asyncpg.create_pool(url, min_size=0, max_size=1, timeout=2, server_settings={"role": "tidings_worker"}) as pool:
+        yield pool
+
+
+async def test_a_flag_that_nobody_set_has_the_default_of_whoever_asks(database: Database) -> None:
+    async with knowing(database.system) as flags:
+        assert flags.is_on(SHORT_PUBLISH, "prj_a")
+        assert flags.resolve("nobody.set.it", {}, "mine").value == "mine"
+
+
+async def test_a_flag_can_be_switched_for_one_project_and_rolled_out_over_them(database: Database) -> None:
+    rules = [{"when": [{"attribute": "project", "is": "equals", "value": "prj_a"}], "serve": "off"}]
+    await set_(database, SHORT_PUBLISH.key, msgspec.convert({"rules": rules}, Definition))
+    async with knowing(database.system) as flags:
+        assert [flags.is_on(SHORT_PUBLISH, project) for project in ("prj_a", "prj_b")] == [False, True]
+        await set_(database, SHORT_PUBLISH.key, Definition(serve=Split({"on": 1, "off": 1})))
+        projects = [f"prj_{number}" for number in range(40)]
+        await holds(lambda: len({flags.is_on(SHORT_PUBLISH, project) for project in projects}) == 2, "half of the projects")
+        # One that is no boolean gives the default.
+        await set_(database, SHORT_PUBLISH.key, Definition(variants={"on": "no", "off": ""}))
+        await holds(lambda: all(flags.is_on(SHORT_PUBLISH, project) for project in projects), "the default")
+        await set_(database, SHORT_PUBLISH.key)
+
+
+async def test_while_postgresql_is_away_and_across_a_restart_the_last_value_holds(tidings: Running, tmp_path: Path) -> None:
+    async with patient_pool(tidings.servers.database_url) as pool:
+        async with knowing(pool, tmp_path) as flags:
+            await set_(tidings.database, "kept.here", OFF)
+            await holds(lambda: "kept.here" in flags.flags, "the flag is known")
+            await tidings.postgres.kill()
+            await holds(lambda: flags.is_away, "PostgreSQL is missed")
+            assert flags.resolve("kept.here", {}, True).value is False
+        # A process that starts now.
+        async with knowing(pool, tmp_path) as flags:
+            assert flags.is_away
+            assert flags.resolve("kept.here", {}, True).reason == "DISABLED"
+            async with knowing(pool) as forgetful:
+                assert forgetful.resolve("kept.here", {}, True).value is True
+            await tidings.postgres.start()
+            await holds(lambda: not flags.is_away, "PostgreSQL is back", 30)
+            await set_(tidings.database, "kept.here")
+            await holds(lambda: flags.resolve("kept.here", {}, None).value is True, "what was changed meanwhile")
+            await set_(tidings.database, "kept.here", OFF)
+
+
+async def test_where_nothing_can_be_written_flags_are_kept_in_memory(database: Database, tmp_path: Path) -> None:
+    for state_dir in (tmp_path / "missing", tmp_path / "file"):
+        (tmp_path / "file").write_text("no folder")
+        await set_(database, "kept.in.memory", OFF)
+        async with knowing(database.system, state_dir) as flags:
+            assert flags.resolve("kept.in.memory", {}, True).value is False
+    (tmp_path / FILE).write_bytes(b"{ torn")
+    async with knowing(database.system, tmp_path) as flags:
+        assert flags.resolve("kept.in.memory", {}, True).value is False
+
+
+async def change_known_to(port: int) -> int:
+    """The newest change of flags that a process knows, as its /metrics says."""
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+        [line] = [line for line in (await answer.text()).splitlines() if line.startswith("tidings_flags_change ")]
+    return int(float(line.split()[1]))
+
+
+async def newest(tidings: Running) -> int:
+    return int(await tidings.database.system.fetchval("SELECT max(id) FROM flag_changes WHERE project = 0"))
+
+
+async def all_know(tidings: Running, ports: list[int]) -> None:
+    wanted = await newest(tidings)
+
+    async def known() -> bool:
+        return all([await change_known_to(port) >= wanted for port in ports])
+
+    await until(known, 10, f"change {wanted} is known at {ports}")
+
+
+async def test_a_change_reaches_api_and_workers_with_redis_and_without(tidings: Running) -> None:
+    port = free_port()
+    worker = await tidings.another_worker("deliveries", TIDINGS_METRICS_PORT=str(port))
+
+    async def answers() -> bool:
+        try:
+            return await change_known_to(port) >= 0
+        except (aiohttp.ClientError, ValueError):
+            return False
+
+    await until(answers, 20, worker.name)
+    ports = [tidings.api.port, port]
+    await set_(tidings.database, "reaches.everyone")
+    await all_know(tidings, ports)
+    await tidings.valkey.kill()
+    await set_(tidings.database, "reaches.everyone", OFF)
+    await all_know(tidings, ports)
+
+
+async def test_operators_list_set_explain_and_look_back(tidings: Running) -> None:
+    settings = {"TIDINGS_DATABASE_URL": tidings.servers.database_url, "TIDINGS_REDIS_URL": tidings.servers.redis_url}
+    settings |= {"TIDINGS_SECRET_KEY": SECRET, "LOGNAME": "ada", "SUDO_USER": ""}
+    listed = {flag["key"]: flag for flag in await as_json("flags", "list", **settings)}
+    assert listed["connectors.webhook"]["version"] == 0 and listed["connectors.webhook"]["default"] is True
+    made = await as_json("flags", "set", "short_ways.stream", "off", "--reason", "looking", **settings)
+    assert (made["changed_by"], made["reason"], made["definition"]["enabled"]) == ("operator:ada", "looking", False)
+    (one, two), (code, out, _) = await asyncio.gather(
+        asyncio.gather(
+            tidings_command("flags", "set", "short_ways.stream", "--percent", "50", "--if-version", str(made["version"]), **settings),
+            tidings_command("flags", "set", "short_ways.stream", "on", "--if-version", str(made["version"]), "--by", "bob", **settings),
+        ),
+        tidings_command("flags", "explain", "short_ways.publish", "--for", "prj_a", **settings),
+    )
+    assert code == 0 and "short_ways.publish is true" in out
+    assert sorted([one[0], two[0]]) == [0, 1] and "changed meanwhile" in one[2] + two[2]
+    (code, out, _), typo, wrong, removed = await asyncio.gather(
+        tidings_command("flags", "history", "short_ways.stream", **settings),
+        tidings_command("flags", "set", "short_way.stream", "off", **settings),
+        tidings_command("flags", "set", "connectors.webhook", "--percent", "50", **settings),
+        tidings_command("flags", "remove", "nowhere", **settings),
+    )
+    assert code == 0 and "looking" in out and len(out.splitlines()) == 2
+    assert typo[0] == 1 and "short_ways.stream" in typo[2]
+    assert wrong[0] == 1 and "plain switch" in wrong[2]
+    assert removed[0] == 1 and "no flag" in removed[2]
+    assert (await as_json("flags", "remove", "short_ways.stream", **settings))["definition"] is None
+
+
+async def test_the_flags_of_a_project_are_worked_on_too(tidings: Running) -> None:
+    project = await tidings.new_project()
+    settings = {"TIDINGS_DATABASE_URL": tidings.servers.database_url, "TIDINGS_REDIS_URL": tidings.servers.redis_url}
+    settings |= {"TIDINGS_SECRET_KEY": SECRET}
+    of = ("--project", project.key)
+    code, _, err = await tidings_command("flags", "set", "banner", "on", *of, **settings)
+    assert code == 1 and "--new" in err
+    await as_json("flags", "set", "banner", "on", "--new", *of, **settings)
+    assert (await project.call("POST", "/v1/flags/banner/evaluate", {"context": {}}))["value"] is True
+    await project.call(
+        "PUT", "/v1/flags/banner", {"rules": [{"when": [{"attribute": "seats", "is": "number", "op": ">", "value": 9}], "serve": "off"}]}
+    )
+    found = await as_json("flags", "explain", "banner", "--attribute", "seats=12", *of, **settings)
+    assert (found["value"], found["reason"]) == (False, "TARGETING_MATCH")
