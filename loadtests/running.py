@@ -33,6 +33,7 @@ MEASURES = (
     "inbox",
     "scroll",
     "growth",
+    "flags",
 )
 
 QUICK_WITHIN_S = 240.0
