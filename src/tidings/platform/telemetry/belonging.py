@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from contextvars import ContextVar
 
+import msgspec
+
 from tidings.platform.ids import random_id
 from tidings.platform.telemetry.context import Context
 
@@ -17,18 +19,13 @@ SANE = re.compile(rb"[A-Za-z0-9._:=+-]{1,64}")
 NAMES = ("request", "project", "trace", "delivery")
 
 
-class Belonging:
+class Belonging(msgspec.Struct):
     """context: of the span that is under way, if there is one; then `trace` is its trace's id."""
 
-    __slots__ = ("context", "delivery", "project", "request")
-
-    def __init__(
-        self, request: str | None, context: Context | None = None, project: str | None = None, delivery: str | None = None
-    ) -> None:
-        self.request = request
-        self.context = context
-        self.project = project
-        self.delivery = delivery
+    request: str | None
+    context: Context | None = None
+    project: str | None = None
+    delivery: str | None = None
 
     @property
     def trace(self) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from tidings.platform.telemetry.belonging import Belonging, belong_to, request_in
+from tidings.platform.telemetry.context import Context
 from tidings.platform.telemetry.spans import Span, sampled, tracing
 
 # What ASGI hands over, as its specification names it.
@@ -13,6 +14,9 @@ Scope: TypeAlias = Any
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+NO_TRACE: tuple[Context | None, str | None] = (None, None)
 
 
 class NamedRequests:
@@ -31,27 +35,35 @@ class NamedRequests:
                 given = value
             elif name == b"traceparent":
                 traceparent = value
-        context, caused_by = tracing.asked(traceparent)
+        # Nearly always nothing is to be asked. All in all a request costs 2 µs more for its name.
+        context, caused_by = NO_TRACE if traceparent is None and tracing.take is None else tracing.asked(traceparent)
         request = request_in(given, context)
         about = Belonging(request, context)
         belong_to(about)
         header = (b"x-request-id", request.encode())
-        status = 0
 
         # No coroutine of its own: the answer's is handed on.
         def send_named(message: Message) -> Awaitable[None]:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
                 message["headers"] = [*message["headers"], header]
             return send(message)
 
-        if sampled(context) is None:
+        if context is None or sampled(context) is None:
             await self.app(scope, receive, send_named)
-            return
-        begun_ns = time.time_ns()
+        else:
+            await self.recorded(scope, receive, send_named, about, caused_by)
+
+    async def recorded(self, scope: Scope, receive: Receive, send: Send, about: Belonging, caused_by: str | None) -> None:
+        begun_ns, status = time.time_ns(), 0
+
+        def send_seen(message: Message) -> Awaitable[None]:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            return send(message)
+
         try:
-            await self.app(scope, receive, send_named)
+            await self.app(scope, receive, send_seen)
         finally:
             record(scope, about, caused_by, begun_ns, status)
 
