@@ -47,7 +47,10 @@ class AwaitsCounted:
         async def stepped() -> Any:
             return await Stepped(work, self.count)
 
-        return asyncio.Task(stepped(), loop=loop, **options)
+        task = asyncio.Task(stepped(), loop=loop, **options)
+        # One that ends before it begins leaves it as it was, and Python would say that nobody awaited it.
+        task.add_done_callback(lambda _: work.close())
+        return task
 
 
 async def ends_when_told_at(number: int, make: Callable[[], Coroutine[Any, Any, Any]]) -> bool:

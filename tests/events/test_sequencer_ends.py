@@ -12,8 +12,8 @@ from running import Servers
 from tidings.events.sequencer import Sequencer
 from tidings.platform.redis import open_redis
 
-# To the second look at an outbox; after that the same awaits come again.
-AWAITS = 70
+# To the first looks at an outbox, and a little more; after that the same awaits come again.
+AWAITS = 50
 
 
 class Watched(Sequencer):
@@ -80,7 +80,7 @@ class SwallowingRedis:
 @pytest.fixture
 def sequencer(servers: Servers, database_url: str) -> Callable[[type[Watched]], Watched]:
     def make(kind: type[Watched]) -> Watched:
-        return kind(database_url, open_redis(servers.redis_url), open_redis(servers.redis_url), lease_s=2.0, window=100)
+        return kind(database_url, open_redis(servers.redis_url), open_redis(servers.redis_url), lease_s=0.5, window=100)
 
     return make
 

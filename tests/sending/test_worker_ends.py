@@ -10,6 +10,7 @@ from cancelling import ENDS_WITHIN_S, ends_when_told_at
 from redis.exceptions import ConnectionError as RedisLost
 from running import Servers
 
+from tidings.platform import ending
 from workers import deliveries
 from workers.deliveries import take_jobs
 
@@ -32,6 +33,12 @@ async def failing() -> None:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
         raise RedisLost from None
+
+
+@pytest.fixture(autouse=True)
+def told_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """redis-py swallows it at every other await of these."""
+    monkeypatch.setattr(ending, "PATIENCE_S", 0.05)
 
 
 @pytest.fixture
