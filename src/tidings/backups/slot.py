@@ -20,7 +20,7 @@ SELECT restart_lsn::text AS restart, wal_status, coalesce(safe_wal_size, -1) AS 
 """
 CREATE = "SELECT pg_create_physical_replication_slot($1, true)"
 DROP = "SELECT pg_drop_replication_slot($1)"
-ADVANCE = "SELECT pg_replication_slot_advance($1, $2::pg_lsn)"
+ADVANCE = "SELECT pg_replication_slot_advance($1, $2::text::pg_lsn)"
 SERVER = """
 SELECT system_identifier::text AS server, ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int AS timeline,
     (SELECT setting::int FROM pg_settings WHERE name = 'wal_segment_size') AS segment_bytes,

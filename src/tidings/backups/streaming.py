@@ -36,7 +36,7 @@ LOOK_S = 0.05
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 UNBOUNDED, GONE = "-1", "has already been removed"
 NOW = "SELECT pg_current_wal_flush_lsn()::text AS position, clock_timestamp() AS at"
-RECEIVED = "SELECT coalesce(bool_or(write_lsn >= $2::pg_lsn), false) FROM pg_stat_replication WHERE application_name = $1"
+RECEIVED = "SELECT coalesce(bool_or(write_lsn >= $2::text::pg_lsn), false) FROM pg_stat_replication WHERE application_name = $1"
 
 # Told when the WAL begins anew: what is in the store reaches no further, and a base backup is due.
 OnNew = Callable[[], Awaitable[None]]

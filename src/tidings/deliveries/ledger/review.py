@@ -14,16 +14,18 @@ from tidings.platform.postgres import Connection
 
 REASON = "restored"
 PIECE = 1000
+# All at once, which nobody waits for: 100,000 take seconds.
+HOLDS_WITHIN_S = 3600.0
 
 HOLD = f"""
-WITH some AS MATERIALIZED (SELECT id, attempts FROM deliveries WHERE state = 'pending'), unknown AS (
+WITH waiting AS MATERIALIZED (SELECT id, attempts FROM deliveries WHERE state = 'pending'), unknown AS (
     UPDATE attempts a SET ended_at = now(), outcome = 'lost', reason = '{REASON}',
         detail = 'It was under way at the moment that was restored; whether it arrived is not known.'
-    FROM some WHERE a.delivery = some.id AND a.number = some.attempts + 1 AND a.outcome IS NULL RETURNING a.delivery
+    FROM waiting w WHERE a.delivery = w.id AND a.number = w.attempts + 1 AND a.outcome IS NULL RETURNING a.delivery
 )
 UPDATE deliveries d SET state = 'held', reason = '{REASON}', lease_until = NULL,
     attempts = d.attempts + (unknown.delivery IS NOT NULL)::int, round = d.round + (unknown.delivery IS NOT NULL)::int
-FROM some LEFT JOIN unknown ON unknown.delivery = some.id WHERE d.id = some.id
+FROM waiting w LEFT JOIN unknown ON unknown.delivery = w.id WHERE d.id = w.id
 """
 REST = "UPDATE lanes SET due_at = NULL WHERE due_at IS NOT NULL"
 # One that was under way would send again what is held.
@@ -80,7 +82,7 @@ async def hold_everything(connection: Connection) -> int:
     """Before any worker runs; how many. connection: of the worker's role."""
     async with connection.transaction():
         await connection.execute(STOP_REPLAYS)
-        held = changed_by(await connection.execute(HOLD, timeout=None))
+        held = changed_by(await connection.execute(HOLD, timeout=HOLDS_WITHIN_S))
         await connection.execute(REST)
         return held
 
