@@ -182,7 +182,7 @@ async def test_caches_marks_budgets_queues_and_servers_are_shown(shown: Shown) -
     for process in shown.urls:
         seen = dict(await figures(shown, process))
         assert 0 < seen["tidings_disk_free_bytes"] < seen["tidings_disk_size_bytes"]
-        assert next(name for name in seen if name.startswith("tidings_build_info ")).endswith(process)
+        assert f" {process} " in next(name for name in seen if name.startswith("tidings_build_info "))
 
 
 async def figures(shown: Shown, process: str) -> list[tuple[str, Any]]:
