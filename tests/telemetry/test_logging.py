@@ -83,7 +83,7 @@ async def test_a_failure_names_what_it_belongs_to_and_ends_with_its_cause(as_jso
     line = the(as_json, "caught")
     belongs = {name: line[name] for name in ("request", "project", "trace", "delivery")}
     assert belongs == {"request": "request-1", "project": "prj_1", "trace": "a" * 32, "delivery": "delivery-1"}
-    assert line["exception"].startswith("Traceback") and "ValueError: redis://***@host" not in line["message"]
+    assert line["exception"].startswith("Traceback") and line["exception"].count("Traceback") == 1
     assert "request" not in the(as_json, "long")
 
 

@@ -56,7 +56,7 @@ def configure_logging(settings: Settings, process: str, *, prefixed: bool = Fals
     logger.remove()
     logger.configure(extra={"process": process}, patcher=complete)
     if settings.log_format == "json":
-        logger.add(write_json, level=settings.log_level, format="{message}\n{exception}", diagnose=False, backtrace=False)
+        logger.add(write_json, level=settings.log_level, format="{message}", diagnose=False, backtrace=False)
     else:
         # diagnose would print the values of variables, and with them whatever credential is in one.
         colour = sys.stderr.isatty()
