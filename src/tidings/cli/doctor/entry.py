@@ -1,4 +1,4 @@
-"""`tidings doctor` itself: where, with which token, and what its end says."""
+"""`tidings doctor` itself: of what, where, with which token, and what its end says."""
 
 import asyncio
 import os
@@ -7,8 +7,9 @@ import sys
 import click
 import msgspec
 
-from tidings.cli.configuration import TOKEN
+from tidings.cli.configuration import TOKEN, settings_with_servers
 from tidings.cli.doctor.address import Address
+from tidings.cli.doctor.deployment import examine_deployment, show_deployment
 from tidings.cli.doctor.examine import examine
 from tidings.cli.doctor.measured import Answered, Refused
 from tidings.cli.doctor.place import Place
@@ -18,8 +19,8 @@ from tidings.cli.doctor.show import Progress, show
 HEALTHY, FINDINGS, UNREACHED = 0, 1, 2
 
 
-@click.command("doctor", short_help="Say what stands between browsers and Tidings.")
-@click.argument("url", metavar="URL")
+@click.command("doctor", short_help="Say what is wrong with this deployment, or on the way to browsers.")
+@click.argument("url", metavar="[URL]", required=False)
 @click.option(
     "--idle",
     "idle_s",
@@ -30,19 +31,26 @@ HEALTHY, FINDINGS, UNREACHED = 0, 1, 2
     help="How long to hold a stream and a long poll. Most proxies wait for 60.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def command(url: str, idle_s: float, as_json: bool) -> None:
-    """Say what stands between browsers and Tidings, and what to change: buffers, time-outs, HTTP/1.1, caches, clocks.
+def command(url: str | None, idle_s: float, as_json: bool) -> None:
+    """Say what is wrong, worst first, and for each finding the command that mends it. Changes nothing.
 
-    URL is the address that browsers use. A subscriber's token (POST /v1/subscribers/ID/tokens) is read from TIDINGS_TOKEN, or from standard
-    input, or asked for; never from an argument, which others on this machine can read.
+    Without URL, of the deployment itself, where its settings are: servers, roles, migrations, clocks, keys, disk, certificates, backups,
+    names of receivers, and what runs.
 
-    Exit code 0 when there is nothing to change, 1 when there is, 2 when Tidings was not reached.
+    With URL, of what stands between browsers and Tidings: buffers, time-outs, HTTP/1.1, caches, clocks. URL is the address that browsers
+    use. A subscriber's token (POST /v1/subscribers/ID/tokens) is read from TIDINGS_TOKEN, or from standard input, or asked for; never from
+    an argument, which others on this machine can read.
+
+    Exit code 0 when there is nothing to change, 1 when there is, 2 when Tidings, or its database, was not reached.
 
     \b
     Examples:
+      tidings doctor
       tidings doctor https://tidings.example.com
       tidings doctor https://tidings.example.com --idle 20 --json < token.txt
     """
+    if url is None:
+        sys.exit(of_the_deployment(as_json))
     place = Place(address_of(url), token())
     progress = Progress()
     try:
@@ -54,6 +62,16 @@ def command(url: str, idle_s: float, as_json: bool) -> None:
     else:
         show(report)
     sys.exit(exit_code(report))
+
+
+def of_the_deployment(as_json: bool) -> int:
+    """Its exit code."""
+    seen = asyncio.run(examine_deployment(settings_with_servers()))
+    if as_json:
+        click.echo(msgspec.json.encode(seen).decode())
+    else:
+        show_deployment(seen)
+    return UNREACHED if not seen.reached else HEALTHY if seen.ok else FINDINGS
 
 
 def address_of(url: str) -> Address:
