@@ -19,6 +19,7 @@ from tidings.notifications.publish import PublishDoor
 from tidings.notifications.store import Prepared, prepare, store
 from tidings.platform.metrics import PUBLISHED
 from tidings.platform.postgres import Connection, Database, tenant_transaction
+from tidings.platform.telemetry.belonging import belong_to_project
 from tidings.sources.history import claim, settle
 from tidings.sources.mappings import Mapped, mapped, reason_of
 from tidings.sources.paths import Event
@@ -64,6 +65,7 @@ async def receive(
     signed = is_signed(source.kind if source else NOBODYS_KIND, source.secrets if source else [NOBODYS], headers, body, now)
     if source is None:
         raise NotFound("There is no such source.")
+    belong_to_project(source.tenant.key)
     if not signed:
         raise Unauthenticated("The signature was not accepted.")
     event = read_event(source.kind, headers, body)

@@ -14,6 +14,7 @@ from tidings.access.principals import KeyHolder, SubscriberSession
 from tidings.errors import Malformed
 from tidings.platform.postgres import Database, tenant_transaction
 from tidings.platform.problems import responses
+from tidings.platform.telemetry.belonging import belong_to_project
 from tidings.stream.devices import acknowledge
 from tidings.stream.edge import StreamEdge
 from tidings.stream.log_reader import read_log
@@ -71,6 +72,7 @@ async def open_stream(
     # Before the ticket is used up.
     wanted = asked_cursor(last_event_id, cursor)
     visitor = await (edge.sessions.get(hash_of(ticket)) if ticket else visitor_with_token(request, edge.access))
+    belong_to_project(visitor.tenant.key)
     return EventStream(edge, visitor, wanted, endings_seen)
 
 
