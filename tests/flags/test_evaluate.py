@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidings.errors import Invalid
@@ -128,6 +128,7 @@ CONDITIONS = [
 ]  # fmt: skip
 
 
+@settings(max_examples=50)
 @given(ANYTHING, st.sampled_from(CONDITIONS), st.booleans())
 def test_no_context_makes_asking_fail(value: Any, condition: dict[str, Any], is_not: bool) -> None:
     rules = [{"when": [{"attribute": "x", "not": is_not} | condition], "serve": {"weights": {"on": 1, "off": 1}, "by": "x"}}]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -119,46 +120,29 @@ async def test_a_change_reaches_api_and_workers_with_redis_and_without(tidings: 
     await all_know(tidings, ports)
 
 
-async def test_operators_list_set_explain_and_look_back(tidings: Running) -> None:
+async def test_operators_set_explain_and_look_back(tidings: Running) -> None:
+    """Few commands, and by twos: each is a process that takes a second or two."""
     settings = {"TIDINGS_DATABASE_URL": tidings.servers.database_url, "TIDINGS_REDIS_URL": tidings.servers.redis_url}
     settings |= {"TIDINGS_SECRET_KEY": SECRET, "LOGNAME": "ada", "SUDO_USER": ""}
-    listed = {flag["key"]: flag for flag in await as_json("flags", "list", **settings)}
-    assert listed["connectors.webhook"]["version"] == 0 and listed["connectors.webhook"]["default"] is True
-    made = await as_json("flags", "set", "short_ways.stream", "off", "--reason", "looking", **settings)
+    project, run = await tidings.new_project(), partial(tidings_command, **settings)
+    rules = [{"when": [{"attribute": "seats", "is": "number", "op": ">", "value": 9}], "serve": "off"}]
+    await project.call("PUT", "/v1/flags/banner", {"rules": rules})
+
+    made, found = await asyncio.gather(
+        as_json("flags", "set", "short_ways.stream", "off", "--reason", "looking", **settings),
+        as_json("flags", "explain", "banner", "--attribute", "seats=12", "--project", project.key, **settings),
+    )
     assert (made["changed_by"], made["reason"], made["definition"]["enabled"]) == ("operator:ada", "looking", False)
-    (one, two), (code, out, _) = await asyncio.gather(
-        asyncio.gather(
-            tidings_command("flags", "set", "short_ways.stream", "--percent", "50", "--if-version", str(made["version"]), **settings),
-            tidings_command("flags", "set", "short_ways.stream", "on", "--if-version", str(made["version"]), "--by", "bob", **settings),
-        ),
-        tidings_command("flags", "explain", "short_ways.publish", "--for", "prj_a", **settings),
-    )
-    assert code == 0 and "short_ways.publish is true" in out
-    assert sorted([one[0], two[0]]) == [0, 1] and "changed meanwhile" in one[2] + two[2]
-    (code, out, _), typo, wrong, removed = await asyncio.gather(
-        tidings_command("flags", "history", "short_ways.stream", **settings),
-        tidings_command("flags", "set", "short_way.stream", "off", **settings),
-        tidings_command("flags", "set", "connectors.webhook", "--percent", "50", **settings),
-        tidings_command("flags", "remove", "nowhere", **settings),
-    )
-    assert code == 0 and "looking" in out and len(out.splitlines()) == 2
-    assert typo[0] == 1 and "short_ways.stream" in typo[2]
-    assert wrong[0] == 1 and "plain switch" in wrong[2]
-    assert removed[0] == 1 and "no flag" in removed[2]
-    assert (await as_json("flags", "remove", "short_ways.stream", **settings))["definition"] is None
-
-
-async def test_the_flags_of_a_project_are_worked_on_too(tidings: Running) -> None:
-    project = await tidings.new_project()
-    settings = {"TIDINGS_DATABASE_URL": tidings.servers.database_url, "TIDINGS_REDIS_URL": tidings.servers.redis_url}
-    settings |= {"TIDINGS_SECRET_KEY": SECRET}
-    of = ("--project", project.key)
-    code, _, err = await tidings_command("flags", "set", "banner", "on", *of, **settings)
-    assert code == 1 and "--new" in err
-    await as_json("flags", "set", "banner", "on", "--new", *of, **settings)
-    assert (await project.call("POST", "/v1/flags/banner/evaluate", {"context": {}}))["value"] is True
-    await project.call(
-        "PUT", "/v1/flags/banner", {"rules": [{"when": [{"attribute": "seats", "is": "number", "op": ">", "value": 9}], "serve": "off"}]}
-    )
-    found = await as_json("flags", "explain", "banner", "--attribute", "seats=12", *of, **settings)
     assert (found["value"], found["reason"]) == (False, "TARGETING_MATCH")
+    late, typo = await asyncio.gather(
+        run("flags", "set", "short_ways.stream", "on", "--if-version", "0"), run("flags", "set", "short_way.stream", "off")
+    )
+    assert late[0] == 1 and "changed meanwhile" in late[2]
+    assert typo[0] == 1 and "short_ways.stream" in typo[2]
+    flags, (code, out, _) = await asyncio.gather(as_json("flags", "list", **settings), run("flags", "history", "short_ways.stream"))
+    listed = {flag["key"]: flag for flag in flags}
+    assert (listed["connectors.webhook"]["version"], listed["connectors.webhook"]["default"]) == (0, True)
+    assert listed["short_ways.stream"]["version"] == made["version"]
+    assert code == 0 and "looking" in out and "operator:ada" in out
+    code, out, _ = await run("flags", "remove", "short_ways.stream")
+    assert code == 0 and "taken away" in out

@@ -62,7 +62,7 @@ async def test_publishes_go_through_the_framework_and_by_the_general_transaction
     async with httpx.AsyncClient(transport=httpx.ASGITransport(front), base_url="http://x") as client:
 
         async def publish() -> None:
-            body = {"to": [{"subscriber": "alice"}], "title": "Hello"}
+            body = {"to": ["alice"], "title": "Hello"}
             answer = await client.post("/v1/notifications", json=body, headers={"Authorization": f"Bearer {secret}"})
             assert answer.status_code == 202, answer.text
 

@@ -19,7 +19,6 @@ from tidings.flags.known import KNOWN, Known
 from tidings.flags.store import DEPLOYMENT, LAST_VERSION, get_flag, history, list_flags, remove_flag, set_flag
 from tidings.flags.structs import TARGETING_KEY, Definition, Explained, FlagChange, FlagHistory, FlagInfo, FlagPage, Serve, Split
 from tidings.platform.postgres import Connection, Database, tenant_transaction
-from tidings.platform.problems import field_of
 from tidings.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -146,8 +145,7 @@ def read_definition(text: bytes) -> Definition:
     try:
         return msgspec.json.decode(text, type=Definition)
     except msgspec.MsgspecError as error:
-        detail, field = field_of(str(error))
-        raise TidingsError(f"{field}: {detail}" if field else detail) from error
+        raise TidingsError(f"The definition was not accepted: {error}.") from error
 
 
 async def flag_or_new(connection: Connection, owner: Tenant, key: str, is_new: bool) -> Definition:

@@ -11,11 +11,12 @@ from tidings.access.principals import KeyHolder
 from tidings.events.wake import Waker
 from tidings.flags.evaluate import explain
 from tidings.flags.store import LAST_VERSION, get_flag, history, list_flags, remove_flag, set_flag
-from tidings.flags.structs import Asked, Definition, Explained, FlagFields, FlagHistory, FlagInfo, FlagInPath, FlagPage
+from tidings.flags.structs import KEY_PATTERN, Asked, Definition, Explained, FlagFields, FlagHistory, FlagInfo, FlagPage
 from tidings.platform.paging import DEFAULT_LIMIT, After, Limit
 from tidings.platform.postgres import Database, tenant_connection, tenant_transaction
 from tidings.platform.problems import responses
 
+FlagInPath = Annotated[str, Parameter(pattern=KEY_PATTERN, description="The flag's key.")]
 Before = Annotated[int | None, Parameter(ge=1, le=LAST_VERSION, description="`next` of the page before.")]
 Why = Annotated[str | None, Parameter(min_length=1, max_length=500, description="Why, for the history.")]
 Expected = Annotated[int | None, Parameter(ge=1, le=LAST_VERSION, description="The version that is meant; a conflict when it is another.")]

@@ -32,6 +32,7 @@ Context = Mapping[str, Any]
 Test = Callable[[Any], bool]
 
 MOST_BYTES = 64 * 1024
+MOST_WEIGHT = 1_000_000
 COMPARE: Mapping[Comparison, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -149,9 +150,11 @@ def serving(key: str, serve: Serve, definition: Definition, field: str) -> str |
 
 
 def shares(key: str, split: Split, variants: Mapping[str, Any], field: str) -> Shares:
-    for name in split.weights:
+    for name, weight in split.weights.items():
         if name not in variants:
             raise unknown_variant(name, f"{field}.{name}")
+        if not 0 <= weight <= MOST_WEIGHT:
+            raise Invalid(f"A weight lies between 0 and {MOST_WEIGHT:,}.", field=f"{field}.{name}")
     total = sum(split.weights.values())
     if total <= 0:
         raise Invalid("One of the weights must be above 0.", field=field)

@@ -4,18 +4,19 @@ Changes of one owner take turns (an advisory lock), so that ids rise in the orde
 everything. Without it, `id > last` would lose what commits late.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from tidings.access.principals import Tenant
-from tidings.errors import Conflict, NotFound
+from tidings.errors import Conflict, Invalid, NotFound
 from tidings.events.entry import NewEvent
 from tidings.events.outbox import append
 from tidings.flags.halts import check_switch, write_halt
 from tidings.flags.rules import checked
-from tidings.flags.structs import Definition, FlagChange, FlagHistory, FlagInfo, FlagPage
+from tidings.flags.structs import KEY_PATTERN, Definition, FlagChange, FlagHistory, FlagInfo, FlagPage
 from tidings.platform.keyset import cut
 from tidings.platform.postgres import Connection
 
@@ -86,6 +87,8 @@ async def set_flag(
 
     Raises Invalid, naming the member; Conflict when somebody else changed it meanwhile, or when there are too many.
     """
+    if not re.search(KEY_PATTERN, key):
+        raise Invalid("A key has up to 100 letters, digits, dots, dashes and underscores.", field="key")
     checked(key, definition)
     return await change(connection, owner, key, definition, actor, reason, expected)
 

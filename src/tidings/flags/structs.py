@@ -4,11 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar.params import Parameter
 from msgspec import Meta
 
-PATTERN = r"^[A-Za-z0-9_.-]{1,100}$(?!\n)"
-FlagInPath = Annotated[str, Parameter(pattern=PATTERN, description="The flag's key.")]
+KEY_PATTERN = r"^[A-Za-z0-9_.-]{1,100}$(?!\n)"
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,50}$(?!\n)", examples=["on"])]
 Attribute = Annotated[str, Meta(min_length=1, max_length=100, examples=["plan"])]
 Text = Annotated[str, Meta(max_length=500)]
@@ -68,7 +66,7 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     seed: flags of one seed split alike; the flag's key otherwise, so that different flags split differently.
     """
 
-    weights: Annotated[dict[Name, Annotated[float, Meta(ge=0, le=1_000_000)]], Meta(min_length=1, max_length=20)]
+    weights: Annotated[dict[Name, float], Meta(min_length=1, max_length=20, examples=[{"on": 10, "off": 90}])]
     by: Attribute = TARGETING_KEY
     seed: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
 
