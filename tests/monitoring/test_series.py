@@ -1,127 +1,10 @@
 """/metrics of every process under load: as many series as there are kinds of things, however many projects and people there are."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
-
-import aiohttp
-import pytest
 from monitoring.rules import dashboard_expressions, metrics_in, rule_expressions
-from prometheus_client.parser import text_string_to_metric_families
-from running import Project, Running, end_somehow, until
-from webhook_receiver import Receiver, receiving
+from monitoring.shown import Shown, figures, use
 
-from tidings.deliveries.ledger.clock import time_of
-from tidings.deliveries.levels.checking import check_levels
-from tidings.platform.embedded.memory import free_port
-
-WORKERS = ("sequencer", "projections", "planner", "deliveries")
 # Of a process that shows all there is, with some connectors in use; and a shard's or a connector's share of it.
 MOST_SERIES = 700
-
-Series = set[tuple[str, tuple[tuple[str, str], ...]]]
-
-
-class Shown:
-    """Every process of a Tidings, and what it shows."""
-
-    def __init__(self, system: Running, receiver: Receiver, urls: dict[str, str]) -> None:
-        self.system = system
-        self.receiver = receiver
-        self.urls = urls
-
-    async def text(self, process: str) -> str:
-        async with aiohttp.ClientSession() as session, session.get(f"{self.urls[process]}/metrics") as answer:
-            assert answer.status == 200
-            return await answer.text()
-
-    async def series(self, process: str) -> Series:
-        families = text_string_to_metric_families(await self.text(process))
-        return {(sample.name, tuple(sorted(sample.labels.items()))) for family in families for sample in family.samples}
-
-    async def value(self, process: str, name: str) -> float:
-        families = text_string_to_metric_families(await self.text(process))
-        return sum(sample.value for family in families for sample in family.samples if sample.name == name)
-
-    async def names(self) -> set[str]:
-        """Of series that are there, and of those that would be as soon as something happens."""
-        found: set[str] = set()
-        for process in self.urls:
-            text = await self.text(process)
-            for line in text.splitlines():
-                if line.startswith("# TYPE "):
-                    _, _, name, kind = line.split(" ")
-                    found |= {name + suffix for suffix in ("", "_bucket", "_count", "_sum")} if kind == "histogram" else {name}
-        return found
-
-
-@pytest.fixture(scope="module")
-async def shown(system: Running) -> AsyncIterator[Shown]:
-    ports = {name: free_port() for name in WORKERS}
-    parts = [system.new_worker(f"shown-{name}", name, {"TIDINGS_METRICS_PORT": str(ports[name])}) for name in WORKERS]
-    async with receiving() as receiver:
-        shown = Shown(system, receiver, {"api": system.base_url} | {name: f"http://127.0.0.1:{port}" for name, port in ports.items()})
-        try:
-            for part in parts:
-                await part.start()
-            await until(lambda: all_answer(shown), 60, "all answer")
-            yield shown
-        finally:
-            await asyncio.gather(*(end_somehow(part) for part in parts))
-
-
-async def all_answer(shown: Shown) -> bool:
-    try:
-        for process in shown.urls:
-            await shown.series(process)
-    except aiohttp.ClientError:
-        return False
-    return True
-
-
-async def use(shown: Shown, projects: int) -> None:
-    """Everything that people do, in so many new projects."""
-    before = await shown.value("deliveries", "tidings_deliveries_total")
-    new = [await shown.system.new_project() for _ in range(projects)]
-    await asyncio.gather(*(use_one(shown, project) for project in new))
-
-    async def ended() -> bool:
-        return await shown.value("deliveries", "tidings_deliveries_total") - before >= 4 * projects
-
-    await until(ended, 60, "all deliveries ended")
-    async with shown.system.database.system.acquire() as connection:
-        # As the planner does each half minute.
-        await check_levels(connection, await time_of(connection))
-    await until(lambda: planner_has_looked(shown), 30, "the planner has looked")
-
-
-async def planner_has_looked(shown: Shown) -> bool:
-    return {"tidings_service_budget_left webhook success", "tidings_service_levels_missed webhook"} <= dict(
-        await figures(shown, "planner")
-    ).keys()
-
-
-async def use_one(shown: Shown, project: Project) -> None:
-    shown.receiver.answer(410, "/bad")
-    for path in ("/good", "/bad"):
-        await project.call("POST", "/v1/endpoints", {"url": shown.receiver.url(path), "events": ["notification.created"], "schedule": []})
-    await project.call("PUT", "/v1/topics/team/subscribers", {"add": ["alice", "bob"]})
-    token = await project.token("alice")
-    async with (
-        aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session,
-        session.get(f"{project.base_url}/v1/stream") as stream,
-    ):
-        assert stream.status == 200
-        await project.publish("To a person", ["alice"])
-        await project.publish("To a topic", [{"topic": "team"}])
-        async with session.get(f"{project.base_url}/v1/inbox") as answer:
-            ids = [item["id"] for item in (await answer.json())["items"]]
-        for mark in ("seen", "read", "clicked", "archive"):
-            async with session.post(f"{project.base_url}/v1/inbox/{mark}", json={"ids": ids}) as answer:
-                assert answer.status == 200
-    await project.call("GET", "/v1/notifications/none", expect=404)
-    await project.call("POST", "/v1/notifications", {"to": []}, expect=422)
-    await project.call("GET", "/v1/endpoints", expect=401, Authorization="Bearer tdk_wrong")
 
 
 async def test_more_projects_and_people_make_no_more_series(shown: Shown) -> None:
@@ -139,24 +22,10 @@ async def test_more_projects_and_people_make_no_more_series(shown: Shown) -> Non
 
 
 # Each with few values: of ours, of HTTP, of Python.
-LABELS = {
-    *("status", "where", "shard", "reason", "connector", "outcome", "state", "version", "python", "process", "cache", "result", "replay"),
-    *(
-        "mark",
-        "queue",
-        "window",
-        "objective",
-        "kind",
-        "step",
-        "drill",
-        "le",
-        "generation",
-        "implementation",
-        "major",
-        "minor",
-        "patchlevel",
-    ),
-}
+LABELS = set(
+    "server status where shard reason connector outcome state version python process cache result replay mark queue window objective kind step"
+    " drill le generation implementation major minor patchlevel".split()
+)
 
 
 async def test_every_series_that_rules_and_dashboards_ask_for_is_shown(shown: Shown) -> None:
@@ -168,7 +37,7 @@ async def test_every_series_that_rules_and_dashboards_ask_for_is_shown(shown: Sh
 async def test_caches_marks_budgets_queues_and_servers_are_shown(shown: Shown) -> None:
     await use(shown, 1)
     api, planner = dict(await figures(shown, "api")), dict(await figures(shown, "planner"))
-    assert api["tidings_postgresql_up"] == api["tidings_redis_up"] == 1
+    assert api["tidings_server_up postgresql"] == api["tidings_server_up redis"] == 1
     assert api["tidings_cache_lookups_total api_keys hit"] > 0 and api["tidings_cache_entries api_keys"] > 0
     assert api["tidings_marks_total read"] > 0 and api["tidings_marks_total clicked"] > 0
     assert api["tidings_streams_opened_total none"] > 0
@@ -183,8 +52,3 @@ async def test_caches_marks_budgets_queues_and_servers_are_shown(shown: Shown) -
         seen = dict(await figures(shown, process))
         assert 0 < seen["tidings_disk_free_bytes"] < seen["tidings_disk_size_bytes"]
         assert f" {process} " in next(name for name in seen if name.startswith("tidings_build_info "))
-
-
-async def figures(shown: Shown, process: str) -> list[tuple[str, Any]]:
-    families = text_string_to_metric_families(await shown.text(process))
-    return [(" ".join((sample.name, *sample.labels.values())), sample.value) for family in families for sample in family.samples]

@@ -67,8 +67,10 @@ def age(timestamp: str, by: str) -> str:
 
 
 HEALTH = (
-    stat("PostgreSQL", "min(tidings_postgresql_up)", steps=ONE_IS_GOOD, says="0 while an API process cannot ask it."),
-    stat("Redis", "min(tidings_redis_up)", steps=ONE_IS_GOOD, says="0: events arrive within two seconds, deliveries wait."),
+    stat("PostgreSQL", 'min(tidings_server_up{server="postgresql"})', steps=ONE_IS_GOOD, says="0 while an API process cannot ask it."),
+    stat(
+        "Redis", 'min(tidings_server_up{server="redis"})', steps=ONE_IS_GOOD, says="0: events arrive within two seconds, deliveries wait."
+    ),
     stat("Shards without a leader", "count(sum by (shard) (tidings_sequencer_leads) == 0) or vector(0)", steps=NONE_IS_GOOD),
     stat("Oldest event that waits", "max(tidings_backlog_oldest_seconds)", "s", ((GREEN, None), (YELLOW, 2), (RED, 10))),
     stat("Open streams", "sum(tidings_streams)"),

@@ -13,9 +13,8 @@ LOOP_LAG = Histogram(
 )
 DISK_FREE = Gauge("tidings_disk_free_bytes", "What is free where TIDINGS_STATE_DIR lies")
 DISK_SIZE = Gauge("tidings_disk_size_bytes", "Size of the disk on which TIDINGS_STATE_DIR lies")
-# As an API process sees them, and /health/ready tells.
-POSTGRESQL_UP = Gauge("tidings_postgresql_up", "0 while PostgreSQL cannot be asked")
-REDIS_UP = Gauge("tidings_redis_up", "0 while Redis cannot be reached, or a shard's stream cannot be read")
+# As an API process sees them, and /health/ready tells. With a label, because one without is shown as 0 by every process.
+SERVER_UP = Gauge("tidings_server_up", "0 while PostgreSQL cannot be asked, or a stream of Redis not be read", ["server"])
 
 PUBLISHED = Counter("tidings_notifications_accepted_total", "Notifications accepted")
 PUBLISH_LATENCY = Histogram("tidings_publish_seconds", "From a publish's arrival to its commit", buckets=LATENCIES_S)

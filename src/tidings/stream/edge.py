@@ -15,7 +15,7 @@ from tidings.events.entry import LogEvent
 from tidings.notifications.structs import Counts
 from tidings.platform.gather import Gather
 from tidings.platform.ids import random_id
-from tidings.platform.metrics import BACKLOG_LIMIT, POSTGRESQL_UP, REDIS_UP
+from tidings.platform.metrics import BACKLOG_LIMIT, SERVER_UP
 from tidings.platform.postgres import POSTGRES_AWAY, Database
 from tidings.platform.redis import open_redis
 from tidings.settings import Settings
@@ -70,8 +70,8 @@ class StreamEdge:
         self.refuses = False
         self.tasks: set[asyncio.Task[None]] = set()
         BACKLOG_LIMIT.set(settings.backlog_limit)
-        REDIS_UP.set_function(lambda: not self.redis_away)
-        POSTGRESQL_UP.set_function(lambda: not self.follower.postgres_away)
+        SERVER_UP.labels("redis").set_function(lambda: not self.redis_away)
+        SERVER_UP.labels("postgresql").set_function(lambda: not self.follower.postgres_away)
 
     # For the app
 
