@@ -12,6 +12,7 @@ from running import Project
 # The framework's way: a media type with a parameter is no plain one.
 BY_THE_FRAMEWORK = {"Content-Type": "application/json; charset=utf-8"}
 VARYING_HEADERS = ("date", "server")
+NAMED = {"X-Request-Id": "the-same"}
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 ODD: st.SearchStrategy[Any] = st.one_of(
@@ -88,7 +89,7 @@ def without_ids(body: bytes) -> Any:
 async def test_both_ways_answer_the_same(sent: tuple[str, bytes], project: Project) -> None:
     path, body = sent
     url = f"{project.base_url}/v1/notifications{path}"
-    async with aiohttp.ClientSession(headers=project.headers | {"Content-Type": "application/json"}) as session:
+    async with aiohttp.ClientSession(headers=project.headers | NAMED | {"Content-Type": "application/json"}) as session:
         answers = []
         for headers in ({}, BY_THE_FRAMEWORK):
             async with session.post(url, data=body, headers=headers) as answer:
@@ -123,6 +124,6 @@ async def test_whoever_may_not_publish_is_told_so_as_everywhere(project: Project
     for authorization, status in refused.items():
         problems = [
             await project.call("POST", "/v1/notifications", body, expect=status, Authorization=authorization, **headers)
-            for headers in ({}, BY_THE_FRAMEWORK)
+            for headers in (NAMED, NAMED | BY_THE_FRAMEWORK)
         ]
         assert problems[0] == problems[1]

@@ -9,11 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-from own_database import own_database
-from running import Part, Project, Running, Servers, end_somehow, running
+from own_database import SHARDS, own_database
+from running import SECRET, Part, Project, Running, Servers, end_somehow
 from telemetry.collector import Collector, collecting
 from telemetry.sentry_house import SentryHouse, sentry_house
 from webhook_receiver import Receiver, receiving
+
+from tidings.settings import Settings
 
 # Of Redis: other tests' workers must not take what is queued here.
 OWN_REDIS = "/8"
@@ -23,7 +25,6 @@ OWN_REDIS = "/8"
 class Telling:
     tidings: Running
     worker: Part
-    project: Project
     collector: Collector
     sentry: SentryHouse
     receiver: Receiver
@@ -31,37 +32,43 @@ class Telling:
     def lines(self, part: Part) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.tidings.log_of(part).splitlines()]
 
-    async def endpoint(self, path: str, **fields: Any) -> Any:
-        return await self.project.call(
-            "POST", "/v1/endpoints", {"url": self.receiver.url(path), "events": ["notification.created"]} | fields
-        )
+    async def new_project(self) -> Project:
+        """With Alice in it."""
+        project = await self.tidings.new_project()
+        await project.call("PUT", "/v1/subscribers/alice", {"email": "alice@example.com"})
+        return project
+
+    async def endpoint(self, project: Project, path: str, **fields: Any) -> str:
+        """Its id."""
+        wanted = {"url": self.receiver.url(path), "events": ["notification.created"]} | fields
+        return str((await project.call("POST", "/v1/endpoints", wanted))["id"])
 
 
 @pytest.fixture(scope="package")
 async def telling(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Telling]:
     state = Path(tmp_path_factory.mktemp("telemetry"))
     redis_url = urlunsplit(urlsplit(servers.redis_url)._replace(path=OWN_REDIS))
-    async with (
-        own_database(servers) as (url, _),
-        collecting(state) as collector,
-        sentry_house() as sentry,
-        receiving() as receiver,
-        running(
-            servers,
-            url,
-            TIDINGS_REDIS_URL=redis_url,
-            TIDINGS_LOG_FORMAT="json",
-            TIDINGS_ENVIRONMENT="tests",
-            TIDINGS_SENTRY_DSN=sentry.dsn,
-            TIDINGS_OTLP_URL=collector.url,
-            TIDINGS_TRACES_SAMPLE="1",
-        ) as tidings,
-    ):
-        planner, worker = (tidings.new_worker(f"telling-{name}", name, {}) for name in ("planner", "deliveries"))
-        await asyncio.gather(planner.start(), worker.start())
+    async with own_database(servers) as (url, database), collecting(state) as collector, sentry_house() as sentry, receiving() as receiver:
+        environment = {
+            "TIDINGS_DATABASE_URL": url,
+            "TIDINGS_REDIS_URL": redis_url,
+            "TIDINGS_STATE_DIR": str(state),
+            "TIDINGS_SECRET_KEY": SECRET,
+            "TIDINGS_DRAIN_S": "0.1",
+            "TIDINGS_OUTBOUND_ALLOW": "127.0.0.0/8",
+            "TIDINGS_LOG_FORMAT": "json",
+            "TIDINGS_ENVIRONMENT": "tests",
+            "TIDINGS_SENTRY_DSN": sentry.dsn,
+            "TIDINGS_OTLP_URL": collector.url,
+            "TIDINGS_TRACES_SAMPLE": "1",
+        }
+        settings = Settings(database_url=url, redis_url=redis_url, state_dir=state, secret_key=SECRET, shards=SHARDS)
+        tidings = Running(servers, settings, environment, database)
+        worker = tidings.new_worker("deliveries", "deliveries", {})
+        parts = [tidings.api, tidings.sequencer, tidings.new_worker("planner", "planner", {}), worker]
         try:
-            project = await tidings.new_project()
-            await project.call("PUT", "/v1/subscribers/alice", {"email": "alice@example.com"})
-            yield Telling(tidings, worker, project, collector, sentry, receiver)
+            await asyncio.gather(*(part.start() for part in parts))
+            await tidings.api.ready(60, "ok")
+            yield Telling(tidings, worker, collector, sentry, receiver)
         finally:
-            await asyncio.gather(end_somehow(planner), end_somehow(worker))
+            await asyncio.gather(*map(end_somehow, parts))

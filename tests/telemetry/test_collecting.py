@@ -21,7 +21,6 @@ MEMBERS = {"time", "level", "process", "message", "where", "request", "project",
 
 
 async def test_lines_of_real_processes_come_to_loki_and_elasticsearch_with_their_members(telling: Telling, tmp_path: Path) -> None:
-    await telling.project.call("GET", "/v1/suppressions", expect=200)
     api = telling.tidings.log_of(telling.tidings.api)
     line = json.dumps(telling.lines(telling.tidings.api)[0] | {"message": 'a "quoted" one \\ ü', "request": "order-17", "trace": "a" * 32})
     (tmp_path / "api.log").write_text(f"{api}{line}\nno line of ours\n")

@@ -30,13 +30,14 @@ async def test_names_that_are_made_differ(telling: Telling) -> None:
 
 
 async def test_every_kind_of_answer_carries_the_name_and_problems_hold_it(telling: Telling) -> None:
-    token = await telling.project.token("alice")
+    project = await telling.new_project()
+    token = await project.token("alice")
     url = telling.tidings.base_url
     body = {"to": ["alice"], "title": "x"}
     async with aiohttp.ClientSession(headers={"X-Request-Id": "mine"}) as session:
-        async with session.post(f"{url}/v1/notifications", json=body, headers=telling.project.headers) as express:
+        async with session.post(f"{url}/v1/notifications", json=body, headers=project.headers) as express:
             assert (express.status, express.headers["X-Request-Id"]) == (202, "mine")
-        async with session.post(f"{url}/v1/notifications", json={}, headers=telling.project.headers) as refused:
+        async with session.post(f"{url}/v1/notifications", json={}, headers=project.headers) as refused:
             assert (refused.status, refused.headers["X-Request-Id"], (await refused.json())["request_id"]) == (422, "mine", "mine")
         async with session.get(f"{url}/nowhere") as missing:
             assert (missing.status, missing.headers["X-Request-Id"], (await missing.json())["request_id"]) == (404, "mine", "mine")

@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import asyncpg
+from running import Project
 from telemetry.conftest import Telling
 
 from tidings import __version__
@@ -18,62 +19,65 @@ def of(process: str, kind: str) -> Any:
     return lambda event: event["tags"].get("process") == process and event.get("exception", {}).get("values", [{}])[-1].get("type") == kind
 
 
-def is_clean(telling: Telling) -> bool:
+def is_clean(telling: Telling, project: Project) -> bool:
     """Whether nothing that was planted, and no key, came out: whole requests are looked at."""
-    forms = (CANARY.encode(), base64.b64encode(CANARY.encode()).rstrip(b"=")[:-2], b"canary", telling.project.api_key.encode())
+    forms = (CANARY.encode(), base64.b64encode(CANARY.encode()).rstrip(b"=")[:-2], b"canary", project.api_key.encode())
     return not any(form in heard for form in forms for heard in telling.sentry.heard)
 
 
 async def test_a_request_that_fails_is_reported_without_what_it_carried(telling: Telling) -> None:
+    project = await telling.new_project()
     async with without(telling, "categories"):
         url = f"{telling.tidings.base_url}/v1/categories?note={CANARY}"
-        headers = telling.project.headers | {"X-Request-Id": "failing-1", "X-Own": CANARY, "Cookie": f"own={CANARY}"}
+        headers = project.headers | {"X-Request-Id": "failing-1", "X-Own": CANARY, "Cookie": f"own={CANARY}"}
         async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
             assert answer.status == 500
     event = await telling.sentry.event(of("api", "UndefinedTableError"), "of the API")
     assert (event["release"], event["environment"]) == (f"tidings@{__version__}", "tests")
     line = next(line for line in telling.lines(telling.tidings.api) if line.get("request") == "failing-1")
-    assert line["project"] == telling.project.key and "UndefinedTableError" in line["exception"]
+    assert line["project"] == project.key and "UndefinedTableError" in line["exception"]
     assert event["tags"] == {"process": "api", "request": "failing-1", "project": line["project"], "trace": line["trace"]}
     frames = event["exception"]["values"][-1]["stacktrace"]["frames"]
     assert any(frame["module"].startswith("tidings.") for frame in frames)
     assert set(event.get("request", {})) <= {"method", "url"} and not any("vars" in frame for frame in frames)
-    assert telling.sentry.kinds == {"event"} and is_clean(telling)
+    assert telling.sentry.kinds == {"event"} and is_clean(telling, project)
 
 
 async def test_a_connector_that_fails_is_reported_without_its_secrets(telling: Telling) -> None:
-    made = await telling.endpoint("/broken", headers={"X-Api-Key": CANARY}, schedule=[3600])
+    project = await telling.new_project()
+    endpoint = await telling.endpoint(project, "/broken", headers={"X-Api-Key": CANARY}, schedule=[3600])
     admin = await asyncpg.connect(telling.tidings.environment["TIDINGS_DATABASE_URL"])
-    await admin.execute("UPDATE destinations SET config = '{}', updated_at = now() WHERE key = $1", made["id"])
+    await admin.execute("UPDATE destinations SET config = '{}', updated_at = now() WHERE key = $1", endpoint)
     await admin.close()
-    await telling.project.publish(f"Title with {CANARY}", ["alice"])
+    await project.publish(f"Title with {CANARY}", ["alice"])
     event = await telling.sentry.event(of("deliveries", "KeyError"), "of the worker")
-    assert event["tags"]["project"] == telling.project.key
+    assert event["tags"]["project"] == project.key
     [line] = [line for line in telling.lines(telling.worker) if line["level"] == "ERROR"]
-    assert line["delivery"] == event["tags"]["delivery"] and line["project"] == telling.project.key
+    assert line["delivery"] == event["tags"]["delivery"] and line["project"] == project.key
     assert len(line["trace"]) == 32 and line["trace"] == event["tags"]["trace"]
-    assert is_clean(telling) and "canary" not in telling.tidings.log_of(telling.worker)
-    await telling.project.call("DELETE", f"/v1/endpoints/{made['id']}")
+    assert is_clean(telling, project) and "canary" not in telling.tidings.log_of(telling.worker)
 
 
 async def test_a_job_that_fails_is_reported(telling: Telling) -> None:
+    project = await telling.new_project()
     async with without(telling, "attempts"):
-        await telling.endpoint("/job")
-        await telling.project.publish("Job", ["alice"])
+        await telling.endpoint(project, "/job")
+        await project.publish("Job", ["alice"])
         event = await telling.sentry.event(of("deliveries", "UndefinedTableError"), "of the job")
     assert event["transaction"]
-    assert is_clean(telling)
+    assert is_clean(telling, project)
 
 
 async def test_what_is_refused_is_not_reported(telling: Telling) -> None:
-    await telling.project.call("POST", "/v1/notifications", {"to": [], "title": CANARY}, expect=422)
-    await telling.project.call("GET", "/v1/nothing", expect=404)
+    project = await telling.new_project()
+    await project.call("POST", "/v1/notifications", {"to": [], "title": CANARY}, expect=422)
+    await project.call("GET", "/v1/nothing", expect=404)
     # What fails after it is reported after it.
-    async with without(telling, "suppressions"):
-        await telling.project.call("GET", "/v1/suppressions", expect=500, **{"X-Request-Id": "failing-2"})
-    await telling.sentry.event(lambda event: event["tags"].get("request") == "failing-2", "of the API")
+    async with without(telling, "categories"):
+        await project.call("GET", "/v1/categories", expect=500, traceparent=f"00-{'c' * 32}-{'d' * 16}-00")
+    await telling.sentry.event(lambda event: event["tags"].get("request") == "c" * 32, "of the API")
     assert {event["exception"]["values"][-1]["type"] for event in telling.sentry.events} <= {"UndefinedTableError", "KeyError"}
-    assert is_clean(telling)
+    assert is_clean(telling, project)
 
 
 @asynccontextmanager

@@ -39,9 +39,10 @@ def only(spans: list[Taken]) -> Taken:
 
 async def test_one_trace_leads_from_the_caller_by_the_log_to_the_streams_and_to_each_attempt(telling: Telling) -> None:
     trace = new_context(True).trace
-    await telling.endpoint("/traced", schedule=[1])
+    project = await telling.new_project()
+    await telling.endpoint(project, "/traced", schedule=[1])
     telling.receiver.answer_in_turn(500, path="/traced")
-    await telling.project.call("POST", "/v1/notifications", {"to": ["alice"], "title": "Traced"}, traceparent=traceparent(trace), **NAMED)
+    await project.call("POST", "/v1/notifications", {"to": ["alice"], "title": "Traced"}, traceparent=traceparent(trace), **NAMED)
     hooks = await telling.receiver.until_got(2, "/traced")
     spans = await telling.collector.trace(trace, *STEPS, "attempt webhook", "delivery")
 
@@ -54,7 +55,7 @@ async def test_one_trace_leads_from_the_caller_by_the_log_to_the_streams_and_to_
     assert [hook.headers["traceparent"] for hook in hooks] == [f"00-{trace}-{attempt.id}-01" for attempt in attempts]
     assert [attempt.is_failure for attempt in attempts] == [True, False]
     assert served.attributes["tidings.request"] == "order-17"
-    assert served.attributes["tidings.project"] == telling.project.key
+    assert served.attributes["tidings.project"] == project.key
     assert delivery.attributes["tidings.delivery"] == hooks[0].id
     by_service = {span.service for spans_of in spans.values() for span in spans_of}
     assert by_service == {"tidings-api", "tidings-sequencer", "tidings-deliveries"}
@@ -62,7 +63,8 @@ async def test_one_trace_leads_from_the_caller_by_the_log_to_the_streams_and_to_
 
 
 async def test_every_way_of_publishing_and_every_other_change_carries_the_trace(telling: Telling) -> None:
-    await telling.project.call("PUT", "/v1/topics/news", {"name": "News"})
+    project = await telling.new_project()
+    await project.call("PUT", "/v1/topics/news", {"name": "News"})
     wanted: dict[str, tuple[str, Any, dict[str, Any]]] = {
         "topical": ("/v1/notifications", {"to": [{"topic": "news"}], "title": "x"}, {}),
         "batch": ("/v1/notifications/batch", {"notifications": [{"to": ["alice"], "title": "x"}] * 2}, {}),
@@ -72,16 +74,17 @@ async def test_every_way_of_publishing_and_every_other_change_carries_the_trace(
     for what, (path, body, headers) in wanted.items():
         trace = new_context(True).trace
         method = "PUT" if what == "framework" else "POST"
-        await telling.project.call(method, path, body, traceparent=traceparent(trace), **headers)
+        await project.call(method, path, body, traceparent=traceparent(trace), **headers)
         spans = await telling.collector.trace(trace, "sequence", "append to the live stream", "write to the open streams")
         assert len({span.id for span in spans["sequence"]}) == (2 if what == "batch" else 1), what
 
 
 async def test_what_its_caller_does_not_sample_is_neither_told_nor_sent_on(telling: Telling) -> None:
     trace, seen = new_context(False).trace, new_context(True).trace
-    await telling.endpoint("/plain")
+    project = await telling.new_project()
+    await telling.endpoint(project, "/plain")
     for of, flags in ((trace, "00"), (seen, "01")):
-        await telling.project.call("POST", "/v1/notifications", {"to": ["alice"], "title": "Plain"}, traceparent=traceparent(of, flags))
+        await project.call("POST", "/v1/notifications", {"to": ["alice"], "title": "Plain"}, traceparent=traceparent(of, flags))
     first, second = await telling.receiver.until_got(2, "/plain")
     assert {"traceparent" in first.headers, "traceparent" in second.headers} == {False, True}
     await telling.collector.trace(seen, *STEPS)
