@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 
 import asyncpg
+import msgspec
 from moto.server import ThreadedMotoServer
 from running import Servers
 
 from tidings.backups.doing import Doer
 from tidings.backups.drafts import Place, place_of
-from tidings.backups.manifest import Manifest, manifests
+from tidings.backups.manifest import Manifest, manifests, write_manifest
 from tidings.backups.runs import Run, ask
 from tidings.backups.runs import Task as Name
 from tidings.deliveries.ledger.clock import time_of
@@ -51,6 +52,12 @@ class Ground:
         await self.database.system.execute("DELETE FROM backup_runs")
         await self.database.system.execute("DELETE FROM backup_schedule")
 
+    async def execute(self, sql: str) -> None:
+        """As the owner."""
+        connection = await asyncpg.connect(self.url)
+        await connection.execute(sql)
+        await connection.close()
+
     def settings(self, state_dir: Path, backup_url: str, **more: object) -> Settings:
         values = {"database_url": self.url, "redis_url": self.servers.redis_url, "state_dir": state_dir}
         return Settings(**(values | {"backup_url": backup_url, "backup_keys": (KEY,)} | more))  # type: ignore[arg-type]
@@ -78,6 +85,12 @@ class Backups:
         run = await self.run(task)
         assert run.state == "done", run.reason
         return {manifest.id: manifest for manifest in await self.all()}[run.id]
+
+    async def proven(self, manifest: Manifest) -> Manifest:
+        """As if a restore had shown that it is good: then retention leaves it alone."""
+        verified = msgspec.structs.replace(manifest, state="verified", verified_at=manifest.made_at)
+        await write_manifest(self.place.store, self.place.keys, verified)
+        return verified
 
     async def all(self) -> list[Manifest]:
         return [manifest async for manifest in manifests(self.place.store, self.place.keys) if isinstance(manifest, Manifest)]

@@ -15,6 +15,7 @@ from tidings.settings import Settings
 
 async def test_a_dump_restores_to_what_its_manifest_says_while_others_write(backups: Backups, ground: Ground, tmp_path: Path) -> None:
     load_secret(Settings(state_dir=tmp_path))
+    await create_project(ground.database, "before", 2)
     writing = asyncio.create_task(write_on(ground))
     try:
         manifest = await backups.good()

@@ -1,7 +1,7 @@
 """Backups over HTTP, for the deployment's operators: the holders of API keys of the project that TIDINGS_OPERATORS names.
 
-Whoever may see a backup's run learns how much there is of everybody; whoever may start one makes the database work. So no other project's key
-gets in, whatever its scopes.
+Whoever may see a backup's run learns how much there is of everybody; whoever may start one makes the database work. So no other project's
+key gets in, whatever its scopes.
 """
 
 from typing import Annotated, Any

@@ -44,8 +44,8 @@ UPDATE backup_runs SET lease_until = $3, step = $4, plain_bytes = $5, sent_bytes
 WHERE id = $1 AND state = 'running' AND worker = $2"""
 END = """
 UPDATE backup_runs
-SET state = $3, ended_at = $4, failure = $5, reason = $6, result = $7::jsonb, lease_until = NULL, step = NULL, plain_bytes = $8, sent_bytes = $9,
-    backup = $10
+SET state = $3, ended_at = $4, failure = $5, reason = $6, result = $7::jsonb, lease_until = NULL, step = NULL,
+    plain_bytes = $8, sent_bytes = $9, backup = $10
 WHERE id = $1 AND state = 'running' AND worker = $2"""
 PUT_BACK = """
 UPDATE backup_runs SET state = 'waiting', worker = NULL, lease_until = NULL, began_at = NULL, step = NULL, plain_bytes = 0, sent_bytes = 0

@@ -158,10 +158,10 @@ def row_of(manifest: Manifest) -> dict[str, Any]:
 
 def show(known: list[Manifest], runs: list[Run]) -> None:
     for one in known:
-        age = datetime.now(UTC) - one.made_at
+        age = f"{(datetime.now(UTC) - one.made_at).total_seconds() / 3600:.1f} h old"
         state = click.style(f"{one.state: <9}", fg={"verified": "green", "failed": "red"}.get(one.state))
         click.echo(
-            f"{one.id}  {one.kind: <9} {state} {megabytes(one.size): >12}  {age.total_seconds() / 3600:8.1f} h old  {one.reason or ''}".rstrip()
+            f"{one.id}  {one.kind: <9} {state} {megabytes(one.size): >12}  {age: >14}  {one.reason or ''}".rstrip()
         )
     if not known:
         click.echo("There is no backup in the store.")

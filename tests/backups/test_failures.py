@@ -1,0 +1,241 @@
+"""What goes wrong is found, named and written down; and what was good before stays."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from backups.ground import Backups, Bucket, Ground
+from prometheus_client import REGISTRY
+
+from tidings.backups import artefacts
+from tidings.backups.artefacts import read_artefact
+from tidings.backups.drafts import resumable
+from tidings.backups.errors import BackupFailed, Damaged, DiskFull, Missing, WrongKey
+from tidings.backups.manifest import Manifest, part_path, path_of, read_manifest
+from tidings.backups.runs import Run
+from tidings.vault.ring import Ring
+
+Data = bytes | memoryview | Path
+# Small, so that a small database makes several.
+PART_BYTES = 64 * 1024
+SMALL_DISK = "1500k"
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artefacts, "PART_BYTES", PART_BYTES)
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def a_megabyte(ground: Ground) -> AsyncIterator[None]:
+    """That cannot be compressed, in the database."""
+    noise = "(SELECT string_agg(sha512((n * 100 + i)::text::bytea), ''::bytea) FROM generate_series(1, 16) i)"
+    await ground.execute(f"CREATE TABLE noise AS SELECT n, {noise} AS noise FROM generate_series(1, 1000) n")
+    yield
+    await ground.execute("DROP TABLE noise")
+
+
+async def read(backups: Backups, manifest: Manifest) -> int:
+    """How many bytes it restores to."""
+    found = read_artefact(backups.place.store, backups.place.keys, manifest.id, manifest.artefact("dump"))
+    return sum([len(piece) async for piece in found])
+
+
+def failures(step: str = "make", kind: str = "logical") -> float:
+    return REGISTRY.get_sample_value("tidings_backup_failures_total", {"kind": kind, "step": step}) or 0.0
+
+
+async def test_a_flipped_byte_a_cut_and_a_missing_part_are_each_named(backups: Backups) -> None:
+    store, manifest = backups.place.store, await backups.good()
+    assert len(manifest.artefact("dump").parts) > 3
+    assert await read(backups, manifest) == manifest.artefact("dump").plain_size
+    path = part_path(manifest.id, "dump", 2)
+    whole = await store.get(path)
+
+    await store.put(path, whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
+    with pytest.raises(Damaged, match=f"{path} .*checksum"):
+        await read(backups, manifest)
+    await store.put(path, whole[:-1])
+    with pytest.raises(Damaged, match=f"{path} has {len(whole) - 1} bytes"):
+        await read(backups, manifest)
+    await store.delete([path])
+    with pytest.raises(Missing, match=path):
+        await read(backups, manifest)
+
+
+async def test_a_manifest_that_was_changed_or_is_another_s_is_named(in_folder: Backups) -> None:
+    store, keys = in_folder.place.store, in_folder.place.keys
+    first = await in_folder.proven(await in_folder.good())
+    second = await in_folder.good()
+    document = await store.get(path_of(first.id))
+
+    await store.put(path_of(first.id), document.replace(b'"format": 1', b'"format": 2'))
+    with pytest.raises(Damaged, match=first.id):
+        await read_manifest(store, keys, first.id)
+    await store.put(path_of(first.id), await store.get(path_of(second.id)))
+    with pytest.raises(Damaged, match=first.id):
+        await read_manifest(store, keys, first.id)
+    await store.put(path_of(first.id), document[:100])
+    with pytest.raises(Damaged, match=first.id):
+        await read_manifest(store, keys, first.id)
+    assert [one.id for one in await in_folder.all()] == [second.id], "the others are still found"
+
+
+async def test_the_wrong_key_is_named_and_nothing_is_deleted_with_it(in_folder: Backups) -> None:
+    manifest = await in_folder.good()
+    stored = await in_folder.everything_stored()
+    stranger = Ring([os.urandom(32)])
+    with pytest.raises(WrongKey, match=f"{in_folder.place.keys.newest}.*{stranger.newest}"):
+        await read_manifest(in_folder.place.store, stranger, manifest.id)
+
+    other = Backups(
+        in_folder.ground, msgspec.structs.replace(in_folder.settings, backup_keys=tuple(stranger.keys.values()), backup_retention=())
+    )
+    await other.good()
+    assert set(stored) < set(await in_folder.everything_stored())
+
+
+async def test_a_store_that_dies_half_way_fails_the_run_and_its_upload_is_resumed_when_it_is_back(
+    ground: Ground, database_url: str, bucket: Bucket, tmp_path: Path
+) -> None:
+    backups = Backups(ground, ground.settings(tmp_path / "state", bucket.url(tmp_path.name)))
+    good, before = await backups.good(), failures()
+    backups.place.store.put = dying(backups, bucket, after=2)  # type: ignore[method-assign]
+    try:
+        run = await backups.run("logical")
+    finally:
+        bucket.start()
+    assert (run.state, run.failure) == ("failed", "store") and "part" not in (run.reason or "")
+    assert failures() == before + 1
+    assert [one.id for one in await backups.all()] == [good.id]
+    assert await read(backups, good) > 0
+    assert resumable(backups.place.spool) == [run.id]
+
+    resumed = await Backups(ground, backups.settings).doer.resume_next()
+    assert resumed is not None and (resumed.id, resumed.state, resumed.failure) == (run.id, "done", None)
+    newest = (await backups.all())[-1]
+    assert newest.id == run.id and await read(backups, newest) == newest.artefact("dump").plain_size
+    assert list(backups.place.spool.iterdir()) == []
+
+
+def dying(backups: Backups, bucket: Bucket, after: int) -> Any:
+    """A `put` whose server stops after so many parts."""
+    put, count = backups.place.store.put, 0
+
+    async def counting(path: str, data: Data) -> None:
+        nonlocal count
+        count += 1
+        if count == after + 1:
+            await asyncio.to_thread(bucket.stop)
+        await put(path, data)
+
+    return counting
+
+
+async def test_an_upload_that_cannot_be_resumed_is_given_up_and_its_remains_removed(in_folder: Backups) -> None:
+    good = await in_folder.good()
+    run = await failing_at_the_manifest(in_folder)
+    (part,) = sorted((in_folder.place.spool / run.id / "dump").iterdir())[-1:]
+    part.write_bytes(b"of a disk that lost it")
+    resumed = await Backups(in_folder.ground, in_folder.settings).doer.resume_next()
+    assert resumed is not None and (resumed.state, resumed.failure) == ("failed", "damaged")
+    assert list(in_folder.place.spool.iterdir()) == []
+    assert {path.split("/")[1] for path in await in_folder.everything_stored()} == {good.id}
+
+
+async def failing_at_the_manifest(backups: Backups) -> Run:
+    """A run of which all is sealed, and nothing uploaded."""
+    put = backups.place.store.put
+
+    async def refuse(path: str, data: Data) -> None:
+        raise DiskFull("The store has no room.")
+
+    backups.place.store.put = refuse  # type: ignore[method-assign]
+    run = await backups.run("logical")
+    backups.place.store.put = put  # type: ignore[method-assign]
+    assert (run.state, run.failure) == ("failed", "disk")
+    return run
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, with less room than a backup takes."""
+    if os.geteuid() != 0:
+        pytest.skip("a small disk is a mount, and mounts are root's")
+    disk = tmp_path / "small"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "tmpfs", str(disk)], capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"this container may not mount a small disk: {mounted.stderr.decode().strip()}")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+async def test_a_store_without_room_is_named_and_the_backup_before_it_stays(
+    ground: Ground, database_url: str, tmp_path: Path, small_disk: Path
+) -> None:
+    backups = Backups(ground, ground.settings(tmp_path / "state", f"file://{small_disk}"))
+    good = await backups.proven(await backups.good())
+    run = await backups.run("logical")
+    assert (run.state, run.failure) == ("failed", "disk") and str(small_disk) in (run.reason or "")
+    assert await read(backups, good) == good.artefact("dump").plain_size
+
+
+async def test_a_spool_without_room_is_named_and_leaves_nothing(
+    ground: Ground, database_url: str, tmp_path: Path, small_disk: Path
+) -> None:
+    (small_disk / "filler").write_bytes(bytes(1_100_000))
+    backups = Backups(ground, ground.settings(small_disk, f"file://{tmp_path}/store"))
+    backups.place.store.put = waiting  # type: ignore[method-assign]
+    run = await backups.run("logical")
+    assert (run.state, run.failure) == ("failed", "disk") and str(small_disk) in (run.reason or "")
+    assert list(backups.place.spool.iterdir()) == [] and await backups.everything_stored() == []
+
+
+async def waiting(path: str, data: Data) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_program_that_is_older_than_the_server_is_named(in_folder: Backups, tmp_path: Path) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "pg_dump").write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 13.4'\n")
+    (programs / "pg_dump").chmod(0o755)
+    old = Backups(in_folder.ground, msgspec.structs.replace(in_folder.settings, backup_programs=programs))
+    run = await old.run("logical")
+    assert (run.state, run.failure) == ("failed", "program")
+    assert f"{programs}/pg_dump is of version 13" in (run.reason or "")
+    assert await old.everything_stored() == [] and list(old.place.spool.iterdir()) == []
+
+
+async def test_pg_dump_that_fails_fails_the_run_with_what_it_said(in_folder: Backups, tmp_path: Path) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    version = "if [ $1 = --version ]; then echo 'pg_dump (PostgreSQL) 99.1'; exit; fi"
+    (programs / "pg_dump").write_text(f"#!/bin/sh\n{version}\necho half of it; echo it broke >&2; exit 1\n")
+    (programs / "pg_dump").chmod(0o755)
+    broken = Backups(in_folder.ground, msgspec.structs.replace(in_folder.settings, backup_programs=programs))
+    run = await broken.run("logical")
+    assert (run.state, run.failure, run.reason) == ("failed", "program", "pg_dump failed: it broke")
+    assert await broken.everything_stored() == [], "what has no manifest does not exist"
+
+
+async def test_what_retention_cannot_delete_does_not_make_the_new_backup_bad(in_folder: Backups) -> None:
+    one = Backups(in_folder.ground, msgspec.structs.replace(in_folder.settings, backup_retention=(("hourly", 1),)))
+    first, before = await one.good(), failures("prune")
+
+    async def refuse(paths: list[str]) -> None:
+        raise BackupFailed("The store does not let go.")
+
+    one.place.store.delete = refuse  # type: ignore[method-assign, assignment]
+    second = await one.good()
+    assert [manifest.id for manifest in await one.all()] == [first.id, second.id] and failures("prune") == before + 1
+    del one.place.store.delete
+    third = await one.good()
+    assert [manifest.id for manifest in await one.all()] == [third.id]
+    assert {path.split("/")[1] for path in await one.everything_stored()} == {third.id}
