@@ -25,6 +25,9 @@ class Stepped:
             self.about_to_wait()
             try:
                 yield waits_for
+            except GeneratorExit:
+                self.work.close()
+                raise
             except BaseException as error:
                 step = partial(self.work.throw, error)
             else:
