@@ -67,6 +67,7 @@ async def test_lists_and_histories_come_in_pages(api: Api) -> None:
     first = await api.ok("GET", "/v1/flags/f0/history?limit=3")
     rest = await api.ok("GET", f"/v1/flags/f0/history?limit=3&after={first['next']}")
     assert [step["version"] for step in first["items"] + rest["items"]] == [4, 3, 2, 1] and rest["next"] is None
+    assert await api.ok("GET", "/v1/flags/f0/history?after=1") == {"items": [], "next": None}
     # Across the pages too, each step knows what was before it.
     assert first["items"][-1]["before"] == rest["items"][0]["after"]
 

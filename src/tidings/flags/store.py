@@ -68,7 +68,7 @@ async def history(connection: Connection, project: int, key: str, before: int, l
     if not rows and before == LAST_VERSION:
         raise unknown(key)
     infos = [info_of(row) for row in rows]
-    earlier: Sequence[FlagInfo | None] = [*infos[1:], None]
+    earlier: Sequence[FlagInfo | None] = [*infos[1:], None][: len(infos)]
     steps = [
         FlagChange(
             version=now.version, before=then.definition if then else None, after=now.definition, changed_by=now.changed_by,
