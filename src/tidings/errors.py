@@ -15,6 +15,7 @@ TidingsError
 ├── Unavailable               ours, passing: 503 with Retry-After, nothing accepted
 ├── BadAnswer                 502, another service answered what cannot be used
 ├── CannotOpen                503, a sealed credential's key is missing (`platform/secrets.py`)
+├── BackupFailed              503, a backup could not be made, read or proven (`backups/errors.py`)
 └── Misconfigured             a setting that stops the start; never reaches a caller
 """
 

@@ -13,7 +13,7 @@ COMMANDS = [
     "run", "api", "worker", "migrate", "send", "tail", "status", "alive", "doctor",
     "keys", "keys create", "keys list", "keys rotate", "keys revoke",
     "projects", "projects create", "projects list", "projections", "projections rebuild",
-    "vault", "vault status", "vault rewrap",
+    "vault", "vault status", "vault rewrap", "backup", "backup run", "backup list",
     "endpoints", "endpoints list", "endpoints create", "endpoints show", "endpoints disable", "endpoints enable", "endpoints rotate",
     "endpoints delete", "integrations", "integrations list", "integrations create", "integrations show", "integrations disable",
     "integrations enable", "integrations delete", "integrations payment-link",
