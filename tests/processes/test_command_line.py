@@ -18,7 +18,7 @@ COMMANDS = [
     "endpoints delete", "integrations", "integrations list", "integrations create", "integrations show", "integrations disable",
     "integrations enable", "integrations delete", "integrations payment-link",
     "connectors", "connectors list", "connectors halt", "connectors resume",
-    "flags", "flags list", "flags set", "flags remove", "flags history", "flags explain",
+    "flags", "flags set", "flags explain",
     "deliveries", "deliveries list", "deliveries show", "deliveries resend", "deliveries cancel", "deliveries replay",
 ]  # fmt: skip
 
