@@ -9,6 +9,8 @@ from own_database import execute
 from tidings.access.projects import create_project
 from tidings.backups.artefacts import read_artefact
 from tidings.backups.programs import embedded
+from tidings.events.cursor import new_epoch
+from tidings.platform.migrate import migrate
 from tidings.platform.secrets import load_secret
 from tidings.settings import Settings
 
@@ -44,3 +46,13 @@ async def restored_rows(ground: Ground, dump: Path) -> dict[str, int]:
         return await rows_of(url)
     finally:
         await execute(ground.servers, "DROP DATABASE restored WITH (FORCE)")
+
+
+async def test_what_a_later_migration_makes_is_read_without_its_saying_so(in_folder: Backups, ground: Ground) -> None:
+    await ground.execute("CREATE TABLE later (id bigint GENERATED ALWAYS AS IDENTITY)")
+    try:
+        assert (await in_folder.run("logical")).failure == "failed", "the rows cannot be counted"
+        await migrate(ground.url, 2, new_epoch)
+        assert (await in_folder.good()).content.rows["later"] == 0
+    finally:
+        await ground.execute("DROP TABLE later")

@@ -46,16 +46,16 @@ class Doer:
             for lost in await take_back(connection, now):
                 await tell_failure(connection, lost, now)
             run = await claim(connection, self.worker, now, only)
-            if run is None:
-                return None
-            await sweep_spool(self.place, connection)
+        if run is None:
+            return None
+        await sweep_spool(self.place)
         return await self.do(run, TASKS[run.task])
 
     async def resume_next(self) -> Run | None:
         """Go on with an upload that was cut off on this machine; as it ended. None when there is none."""
         for backup in resumable(self.place.spool):
             async with self.pool.acquire() as connection:
-                if await state_of(connection, backup) not in ("running", "failed"):
+                if await state_of(connection, backup) in (None, "done"):
                     # Of a database that was since restored to an earlier time: nobody waits for it.
                     await remove_remains(self.place, backup)
                     continue

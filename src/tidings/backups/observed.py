@@ -12,10 +12,12 @@ SELECT current_setting('server_version') AS postgres,
     (SELECT system_identifier FROM pg_control_system()) AS server,
     ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int AS timeline,
     (SELECT name FROM migration WHERE app_name = 'tidings' ORDER BY name DESC LIMIT 1) AS migration"""
-# A partition is counted with its whole.
+# A partition is counted with its whole. An extension's tables are made by it, not by a dump.
 TABLES = """
 SELECT quote_ident(relname) AS name FROM pg_class
-WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname"""
+WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+    AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e')
+ORDER BY relname"""
 
 
 async def origin_of(connection: Connection) -> Origin:

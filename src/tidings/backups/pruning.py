@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from tidings.backups.drafts import Place, remove_remains, resumable
 from tidings.backups.manifest import FOLDER, Manifest, folder_of, manifests, path_of
 from tidings.backups.retention import Generations, expendable
-from tidings.backups.runs import state_of
 from tidings.backups.store import Store
 from tidings.platform.postgres import Connection
 
@@ -32,11 +31,10 @@ async def delete_backup(store: Store, backup: str) -> None:
     await delete_parts(store, backup)
 
 
-async def sweep_spool(place: Place, connection: Connection) -> list[str]:
-    """Remove what a worker of this machine left behind when it was killed; ids. Call it when no run of this machine is under way."""
+async def sweep_spool(place: Place) -> list[str]:
+    """Remove what a worker of this machine left behind when it was killed; ids. For who has just claimed a run: no other is under way."""
     waiting = set(resumable(place.spool))
-    found = [path.name for path in place.spool.glob("*/") if path.is_dir() and path.name not in waiting]
-    left = [backup for backup in found if await state_of(connection, backup) != "running"]
+    left = [path.name for path in place.spool.glob("*/") if path.name not in waiting]
     for backup in left:
         await remove_remains(place, backup)
     return left

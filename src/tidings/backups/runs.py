@@ -37,8 +37,9 @@ WHERE id = (
 RETURNING {COLUMNS}"""
 # One of which only the upload was left to do.
 CLAIM_AGAIN = f"""
-UPDATE backup_runs SET state = 'running', worker = $2, lease_until = $3, ended_at = NULL, failure = NULL, reason = NULL, step = 'resuming'
-WHERE id = $1 AND state = 'failed' RETURNING {COLUMNS}"""
+UPDATE backup_runs
+SET state = 'running', worker = $2, lease_until = $3, began_at = $4, ended_at = NULL, failure = NULL, reason = NULL, step = 'resuming'
+WHERE id = $1 AND state IN ('failed', 'waiting') RETURNING {COLUMNS}"""
 RENEW = """
 UPDATE backup_runs SET lease_until = $3, step = $4, plain_bytes = $5, sent_bytes = $6, backup = $7
 WHERE id = $1 AND state = 'running' AND worker = $2"""
@@ -99,9 +100,9 @@ async def claim(connection: Connection, worker: str, now: datetime, only: str | 
 
 
 async def claim_again(connection: Connection, identity: str, worker: str, now: datetime) -> Run | None:
-    """One that had failed, to go on with it; None when there is none, or something else runs."""
+    """One that had failed or was put back, to go on with it; None when there is none, or something else runs."""
     try:
-        row = await connection.fetchrow(CLAIM_AGAIN, identity, worker, now + LEASE)
+        row = await connection.fetchrow(CLAIM_AGAIN, identity, worker, now + LEASE, now)
     except asyncpg.UniqueViolationError:
         return None
     return None if row is None else run_of(row)

@@ -28,6 +28,20 @@ OLDEST_POSTGRES = 14
 # Any number, the same in every version of Tidings.
 MIGRATION_LOCK = 7_216_044_912
 
+# pg_dump reads the sequences too, of which migrations seldom think. Not by default privileges: those are lost where a dump is restored.
+LET_BACKUP_READ = """
+DO $$
+DECLARE target regclass;
+BEGIN
+    FOR target IN
+        SELECT oid FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'S') AND pg_has_role(relowner, 'USAGE')
+            AND NOT has_table_privilege('tidings_backup', oid, 'SELECT')
+    LOOP
+        EXECUTE format('GRANT SELECT ON %s TO tidings_backup', target);
+    END LOOP;
+END $$"""
+
 
 async def migrate(url: str, shards: int, new_epoch: Callable[[], str]) -> list[str]:
     """Run what has not run yet, as the URL's own login; the ids of what ran.
@@ -42,6 +56,7 @@ async def migrate(url: str, shards: int, new_epoch: Callable[[], str]) -> list[s
         while (migration := await run_next(connection)) is not None:
             ran.append(migration)
         await make_shards(connection, shards, new_epoch)
+        await connection.execute(LET_BACKUP_READ)
     return ran
 
 

@@ -31,11 +31,7 @@ CREATE UNIQUE INDEX backup_runs_one ON backup_runs ((true)) WHERE state = 'runni
 CREATE INDEX backup_runs_waiting ON backup_runs (asked_at) WHERE state = 'waiting';
 CREATE INDEX backup_runs_ended ON backup_runs (task, ended_at);
 GRANT SELECT, INSERT, UPDATE, DELETE ON backup_runs TO tidings_worker;
--- pg_dump reads the sequences too; and what later migrations make is to be read without each of them saying so.
-GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO tidings_backup;
-GRANT SELECT ON ALL TABLES IN SCHEMA public TO tidings_backup;
-ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO tidings_backup;
-ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON SEQUENCES TO tidings_backup;
+GRANT SELECT ON backup_runs TO tidings_backup;
 """
 
 forwards = script(ID, DESCRIPTION, SQL)
