@@ -21,7 +21,6 @@ BACKUP_GRACE_S = 2 * 3600
 # Of a connector's destinations.
 MANY_SPARED = 0.1
 
-HEALTH: dict[str, State] = {"ok": "ok", "degraded": "warning", "draining": "warning", "down": "error"}
 Status = dict[str, Any]
 
 
@@ -39,13 +38,12 @@ def api(status: Status) -> Line:
     check = status["checks"].get("api")
     if check is not None:
         return Line("API", "error", check["detail"])
+    # What it depends on has lines of its own.
     held = status["streams"]
+    state: State = "warning" if status["status"] == "draining" else "ok"
     processes = "number of processes unknown" if held["processes"] is None else counted(held["processes"], "process", "processes")
-    return Line(
-        "API",
-        HEALTH[status["status"]],
-        f"{status['status']}; {processes}; {counted(held['open'], 'stream')} open in the one that was asked",
-    )
+    text = f"answers that it is {status['status']}; {processes}; {counted(held['open'], 'stream')} open in the one that was asked"
+    return Line("API", state, text)
 
 
 def postgresql(status: Status) -> Line:
@@ -121,7 +119,9 @@ def dead(status: Status) -> Line:
 
 def backups(status: Status) -> Line:
     known = status.get("backups")
-    if known is None or not known["schedule"]:
+    if known is None:
+        return Line("Backups", "unknown", "PostgreSQL tells")
+    if not known["schedule"]:
         return Line("Backups", "warning", "none are made: set TIDINGS_BACKUP_URL and run `tidings worker backups`")
     states, said = zip(
         *(backup_of(kind, every_s, known) for kind, every_s in sorted(known["schedule"].items()) if kind in MADE), strict=True

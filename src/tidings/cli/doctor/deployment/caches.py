@@ -26,7 +26,7 @@ async def check_one(name: str, url: str) -> list[Finding]:
     redis = open_redis(url)
     try:
         info: dict[str, Any] = await redis.info()
-        return judged(name, url, info)
+        return judged(name, info)
     except REDIS_AWAY as error:
         return [
             Finding(
@@ -34,7 +34,7 @@ async def check_one(name: str, url: str) -> list[Finding]:
                 "error",
                 f"{name} cannot be reached",
                 f"{redacted_url(url)}: {type(error).__name__}. Events come from PostgreSQL, deliveries wait. Nothing is lost.",
-                (f"redis-cli -u {redacted_url(url)} PING", "start it again; it may be empty"),
+                ('redis-cli -u "$TIDINGS_REDIS_URL" PING', "start it again; it may be empty"),
                 LOST,
             )
         ]
@@ -42,7 +42,7 @@ async def check_one(name: str, url: str) -> list[Finding]:
         await redis.aclose()
 
 
-def judged(name: str, url: str, info: dict[str, Any]) -> list[Finding]:
+def judged(name: str, info: dict[str, Any]) -> list[Finding]:
     found: list[Finding] = []
     kind = "valkey" if "valkey_version" in info else "redis"
     version = str(info.get(f"{kind}_version", "0"))
@@ -59,10 +59,10 @@ def judged(name: str, url: str, info: dict[str, Any]) -> list[Finding]:
                 LOST,
             )
         )
-    return (found + memory(name, url, info)) or [well("redis", f"{name} ({kind} {version}) takes writes and keeps them")]
+    return (found + memory(name, info)) or [well("redis", f"{name} ({kind} {version}) takes writes and keeps them")]
 
 
-def memory(name: str, url: str, info: dict[str, Any]) -> list[Finding]:
+def memory(name: str, info: dict[str, Any]) -> list[Finding]:
     limit, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
     policy = info.get("maxmemory_policy", "noeviction")
     if limit and policy != "noeviction":
@@ -73,8 +73,8 @@ def memory(name: str, url: str, info: dict[str, Any]) -> list[Finding]:
                 f"{name} throws away what it likes when it is full ({policy})",
                 "Jobs and counts of streams may vanish. Nothing is lost, but deliveries then wait for 10 s, and limits are wrong.",
                 (
-                    f"redis-cli -u {redacted_url(url)} CONFIG SET maxmemory-policy noeviction",
-                    f"redis-cli -u {redacted_url(url)} CONFIG REWRITE",
+                    'redis-cli -u "$TIDINGS_REDIS_URL" CONFIG SET maxmemory-policy noeviction',
+                    'redis-cli -u "$TIDINGS_REDIS_URL" CONFIG REWRITE',
                 ),
                 LOST,
             )
@@ -86,7 +86,7 @@ def memory(name: str, url: str, info: dict[str, Any]) -> list[Finding]:
                 "error",
                 f"{name} is nearly full",
                 f"{used / limit:.0%} of {limit / 1e6:.0f} MB. Then it refuses writes: events come from PostgreSQL, deliveries wait.",
-                (f"redis-cli -u {redacted_url(url)} CONFIG SET maxmemory {2 * limit}",),
+                (f'redis-cli -u "$TIDINGS_REDIS_URL" CONFIG SET maxmemory {2 * limit}',),
                 LOST,
             )
         ]

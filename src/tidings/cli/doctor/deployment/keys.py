@@ -59,7 +59,7 @@ async def check_encryption(settings: Settings, connection: Connection) -> list[F
                 f"Their deliveries wait. Missing: {', '.join(sorted(set(closed))[:5])}.",
                 (
                     "put the key back after the newest one in TIDINGS_ENCRYPTION_KEYS(_FILE), and start the processes again",
-                    "tidings vault rotate",
+                    "tidings vault rewrap",
                 ),
                 RUNBOOK,
             )
@@ -71,7 +71,7 @@ async def check_encryption(settings: Settings, connection: Connection) -> list[F
                 "warning",
                 "A rotation of the encryption keys is not finished",
                 f"Projects are still sealed under {', '.join(sorted(old)[:5])}. Both must be kept until then.",
-                ("tidings vault rotate",),
+                ("tidings vault rewrap",),
                 RUNBOOK,
             )
         ]

@@ -30,17 +30,17 @@ CURES = {
     ),
     "Sequencer": Cure(
         "What is published is kept and waits: nothing arrives.",
-        ("tidings worker sequencer", "its log says why it does not lead"),
+        ("TIDINGS_METRICS_PORT=0 tidings worker sequencer", "its log says why it does not lead"),
         "docs/runbooks/sequencer-stuck.md",
     ),
     "Planner": Cure(
         "Inboxes and streams are not concerned; webhooks, mail and the like come late.",
-        ("tidings worker planner", "tidings status --watch"),
+        ("TIDINGS_METRICS_PORT=0 tidings worker planner", "tidings status --watch"),
         "docs/runbooks/lag.md",
     ),
     "Deliveries": Cure(
         "Webhooks, mail and the like come late.",
-        ("tidings worker deliveries  (as many as there is to send)", "tidings status --watch"),
+        ("TIDINGS_METRICS_PORT=0 tidings worker deliveries  (as many as there is to send)", "tidings status --watch"),
         "docs/runbooks/lag.md",
     ),
     "Breakers": Cure(
