@@ -1,0 +1,33 @@
+"""A folder for a copy that is thrown away: restored in order to be looked at, by whoever proves a backup or measures a drill."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tidings.backups.drafts import Place
+from tidings.platform.embedded.place import SHARED, data_folder, make_state
+
+FOLDER = "scratch"
+
+
+@contextmanager
+def scratch(place: Place) -> Iterator[Path]:
+    """Empty, and of the servers' user. What a killed run left there is removed first: one runs at a time."""
+    state = make_state(place.spool.parent / FOLDER)
+    forget(state)
+    state = make_state(state)
+    try:
+        yield data_folder(state, "postgres", fresh=True)
+    finally:
+        forget(state)
+
+
+def forget(state: Path) -> None:
+    shutil.rmtree(state, ignore_errors=True)
+    # Where root's servers keep what lies below a folder that they may not enter.
+    elsewhere = SHARED / "state" / hashlib.sha256(str(state).encode()).hexdigest()[:16]
+    if os.geteuid() == 0 and elsewhere.exists():
+        shutil.rmtree(elsewhere, ignore_errors=True)

@@ -1,0 +1,120 @@
+"""A backup is good when it was restored: into a cluster that is thrown away, held against its manifest, and served from."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import asyncpg
+import msgspec
+
+from tidings.backups.cluster import WITHOUT_DURABILITY
+from tidings.backups.drafts import Place
+from tidings.backups.errors import Damaged, Missing
+from tidings.backups.manifest import Manifest, manifests, read_manifest, write_manifest
+from tidings.backups.proofs import check_content, check_credentials, check_structure
+from tidings.backups.readiness import Ready, make_ready
+from tidings.backups.recovery import THE_END, Moment
+from tidings.backups.restore import Opened, refuse_if_too_small, restored
+from tidings.backups.scratch import scratch
+from tidings.backups.serving import check_serving
+from tidings.backups.work import Result, Work
+from tidings.platform.postgres import Database, open_database
+from tidings.vault import load_vault
+
+
+async def verify(work: Work) -> Result:
+    """The backup that the run names, else the newest. What it finds is written into the backup's manifest.
+
+    Raises BackupFailed. A backup is called bad only for what is wrong with itself: not when there is no room here, or no program.
+    """
+    manifest = await chosen(work.place, work.run.backup)
+    work.run.backup = manifest.id
+    try:
+        result = await proven(work, manifest, THE_END)
+    except (Damaged, Missing) as error:
+        await write_down(work.place, manifest, str(error))
+        raise
+    await write_down(work.place, manifest, None)
+    return result
+
+
+async def chosen(place: Place, backup: str | None) -> Manifest:
+    """Raises Missing."""
+    if backup is not None:
+        return await read_manifest(place.store, place.keys, backup)
+    newest = None
+    async for one in manifests(place.store, place.keys):
+        if isinstance(one, Manifest) and (newest is None or one.made_at > newest.made_at):
+            newest = one
+    if newest is None:
+        raise Missing("There is no backup in the store.")
+    return newest
+
+
+async def proven(work: Work, manifest: Manifest, moment: Moment) -> Result:
+    """How long it took until it served, and what was seen. Raises BackupFailed."""
+    begun = time.monotonic()
+
+    def tell(step: str, done: int, of: int) -> None:
+        work.tell(f"{step}, {done} of {of}" if of else step)
+
+    with scratch(work.place) as folder:
+        refuse_if_too_small(folder, manifest)
+        async with restored(work.settings, work.place, manifest, moment, folder, WITHOUT_DURABILITY, tell) as opened:
+            recovered_s = time.monotonic() - begun
+            await check_restored(opened, manifest)
+            checked_s = time.monotonic() - begun - recovered_s
+            ready = await make_ready(work.settings, work.place, opened.url, tell)
+            async with opened_database(opened.url) as database:
+                async with database.system.acquire() as connection:
+                    credentials = await check_credentials(connection, load_vault(work.settings))
+                work.tell("serving")
+                served = await check_serving(work.settings, database, opened.url)
+            # What the checks took is no part of bringing it back.
+            restore_s = time.monotonic() - begun - checked_s
+    return {
+        "recovered_seconds": round(recovered_s, 2),
+        "restore_seconds": round(restore_s, 2),
+        "checked": f"amcheck, {len(manifest.content.rows)} tables, {len(manifest.content.heads)} logs",
+        "credentials_of_projects": credentials,
+        "served": served,
+        **told_of(ready),
+    }
+
+
+async def check_restored(opened: Opened, manifest: Manifest) -> None:
+    connection = await asyncpg.connect(opened.superuser_url, timeout=10)
+    try:
+        await check_content(connection, manifest)
+    finally:
+        connection.terminate()
+    await check_structure(opened.cluster, opened.superuser, opened.database)
+
+
+@asynccontextmanager
+async def opened_database(url: str) -> AsyncIterator[Database]:
+    database = await open_database(url, tenant_size=1, system_size=2, name="tidings restore")
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def told_of(ready: Ready) -> Result:
+    return {
+        "held": ready.held,
+        "replayed": {kind: count for kind, count in ready.replayed.items() if count},
+        "migrated": len(ready.migrated),
+    }
+
+
+async def write_down(place: Place, manifest: Manifest, reason: str | None) -> None:
+    """reason: why it is bad; None: it is good. Raises BackupFailed."""
+    now = datetime.now(UTC)
+    known = await read_manifest(place.store, place.keys, manifest.id)
+    if reason is None:
+        known = msgspec.structs.replace(known, state="verified", reason=None, checked_at=now, verified_at=now)
+    else:
+        known = msgspec.structs.replace(known, state="failed", reason=reason, checked_at=now)
+    await write_manifest(place.store, place.keys, known)
