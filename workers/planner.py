@@ -24,6 +24,7 @@ from tidings.deliveries.sending.queue import enqueue, open_queue, show_queue, wa
 from tidings.events.live import stream_key
 from tidings.events.log import heads
 from tidings.events.reader import Reader
+from tidings.platform.postgres import NOT_YET
 from tidings.platform.redis import REDIS_AWAY, open_redis
 from tidings.platform.server_figures import observe_server
 from tidings.settings import Settings
@@ -35,6 +36,8 @@ NAME = "planner"
 DISPATCH_IDLE_S = 0.02
 DISPATCH_BUSY_S = 0.002
 SWEEP_IDLE_S = 1.0
+# Workers that could not reach PostgreSQL any more than we could renew and settle within so long, once it is back.
+BACK_WITHIN_S = 5.0
 REPLAY_IDLE_S = 0.25
 EXPAND_IDLE_S = 0.25
 CHECK_IDLE_S = 30.0
@@ -139,6 +142,8 @@ class Planner:
         self.queue = queue
         self.news = asyncio.Event()
         self.idle_s = DISPATCH_IDLE_S
+        self.clock = asyncio.get_running_loop().time
+        self.sweeps_from = self.clock() + BACK_WITHIN_S
 
     async def dispatch(self) -> bool:
         """Hand on what is due, at once when something was planned. Redis is asked first, so that nothing is leased while it is away."""
@@ -178,9 +183,14 @@ class Planner:
         return False
 
     async def sweep(self) -> bool:
-        async with self.pool.acquire() as connection:
-            taken = await take_back(connection, await time_of(connection), NEVER_TWICE)
-            held = await hold_next(connection)
+        try:
+            async with self.pool.acquire() as connection:
+                now = await time_of(connection)
+                taken = self.clock() >= self.sweeps_from and await take_back(connection, now, NEVER_TWICE)
+                held = await hold_next(connection)
+        except NOT_YET:
+            self.sweeps_from = self.clock() + BACK_WITHIN_S
+            raise
         return taken or held
 
     async def replay(self) -> bool:

@@ -75,9 +75,9 @@ class Ledger:
         async with self.connection() as connection:
             return await settle(connection, results)
 
-    async def take_back(self, later: timedelta) -> bool:
+    async def take_back(self, later: timedelta, never_twice: Sequence[str] = ()) -> bool:
         async with self.connection() as connection:
-            return await take_back(connection, datetime.now(UTC) + later)
+            return await take_back(connection, datetime.now(UTC) + later, never_twice)
 
     async def hold(self) -> None:
         async with self.connection() as connection:
@@ -182,6 +182,30 @@ async def test_a_worker_that_was_given_up_for_lost_writes_nothing_when_it_comes_
     assert await ledger.attempts() == [(1, "lost"), (2, "delivered")]
     # A lost attempt uses up none of the schedule.
     assert taken_over[0].number - taken_over[0].round == 1
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+async def test_what_was_given_up_for_lost_ends_as_its_worker_says_when_nobody_took_it_over(
+    api: Deliveries, ledger: Ledger, is_held: bool
+) -> None:
+    """PostgreSQL was away for longer than a lease: how it ended was known all the time."""
+    await api.endpoint()
+    await ledger.happen()
+    await ledger.happen()
+    await ledger.plan()
+    arrived, failed = await ledger.claim(await ledger.dispatch())
+    assert await ledger.take_back(LEASE + SECOND, never_twice=["webhook"] if is_held else [])
+    assert await ledger.states() == ["held" if is_held else "pending"] * 2
+    queued = await ledger.dispatch(later=LEASE + 2 * SECOND)
+    assert len(await ledger.settle([arrived])) == len(await ledger.settle([failed], "retry")) == 1
+    assert await ledger.claim(queued) == []
+    assert set(await ledger.attempts()) == {(1, "delivered"), (1, "retry")}
+    assert {str(row["id"]): (row["state"], row["attempts"] - row["round"]) for row in await ledger.rows()} == {
+        arrived.id: ("delivered", 1),
+        failed.id: ("pending", 1),
+    }
+    assert await ledger.dispatch(later=59 * SECOND) == []
+    assert await ledger.dispatch(later=61 * SECOND) == [failed.id]
 
 
 async def test_a_failed_one_is_due_when_the_schedule_says(api: Deliveries, ledger: Ledger) -> None:

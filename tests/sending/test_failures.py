@@ -1,6 +1,10 @@
-"""What deliveries survive: the loss of any process and server at any moment."""
+"""What deliveries survive: the loss of any process and server at any moment.
+
+OUTAGE_S=60 pytest tests/sending/test_failures.py -k longer_than_a_lease is the long form.
+"""
 
 import asyncio
+import os
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,8 +16,11 @@ from running import Project, Servers, until
 from sending.conftest import Sending, deliveries, endpoint
 from webhook_receiver import Receiver
 
+from tidings.deliveries.ledger.dispatch import LEASE
 from tidings.platform.ending import end_tasks
 from workers import deliveries as worker
+
+AWAY_S = float(os.environ.get("OUTAGE_S") or LEASE.total_seconds() + 2)
 
 
 async def attempts_of(project: Project, delivery: str) -> list[str]:
@@ -108,6 +115,24 @@ async def test_a_postgresql_that_restarts_loses_nothing(sending: Sending, projec
     await sending.system.api.ready(30)
     assert {item["state"] for item in await sending.settled(project, 30, within=60)} == {"delivered"}
     assert {one.id for one in receiver.got} == {item["id"] for item in await deliveries(project)}
+
+
+async def test_what_arrived_while_postgresql_was_away_for_longer_than_a_lease_is_not_sent_again(
+    sending: Sending, project: Project, receiver: Receiver
+) -> None:
+    await endpoint(project, receiver)
+    over = receiver.hang()
+    for number in range(5):
+        await project.publish(f"n{number}", ["alice"])
+    await receiver.until_got(5)
+    await sending.system.postgres.end()
+    over.set()
+    await asyncio.sleep(AWAY_S)
+    await sending.system.postgres.start()
+    await sending.system.api.ready(30)
+    items = await sending.settled(project, 5)
+    assert [await attempts_of(project, item["id"]) for item in items] == [["delivered"]] * 5
+    assert len(receiver.got) == 5
 
 
 async def test_workers_killed_again_and_again_under_failures_lose_nothing(sending: Sending, project: Project, receiver: Receiver) -> None:

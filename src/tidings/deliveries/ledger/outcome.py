@@ -20,7 +20,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     reason: a word for lists and metrics, as in `http_503`.   detail: in words, safe to show.   status: of an HTTP answer.
     retry_after: when the receiver asked to be tried again.   is_gone: the receiver wants nothing any more (410).
-    slow_down: it is there, and has too much to do: everything for it waits a little.
+    slow_down: it is there, and has too much to do: everything for it waits a little.   was_made: not where we could not even begin, which
+    says nothing of the receiver.
     """
 
     kind: Kind
@@ -30,6 +31,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     retry_after: datetime | None = None
     is_gone: bool = False
     slow_down: bool = False
+    was_made: bool = True
     latency: Latency | None = None
     response: bytes = b""
     truncated: bool = False

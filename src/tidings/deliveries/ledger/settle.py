@@ -1,7 +1,8 @@
 """Writing down how attempts ended, many at once.
 
-Fenced: an attempt that was given up for lost in the meantime is settled already, so a worker that stood still writes nothing. Together
-with whatever is not simply delivered its lane is changed, in the same transaction: when it is due again, and what the breaker makes of it.
+Fenced: an attempt that was given up for lost, and followed by another, is over, so a worker that stood still writes nothing. One that
+nobody has followed yet is what its worker says: how it ended was known all the time, when only PostgreSQL was away. Together with whatever
+is not simply delivered its lane is changed, in the same transaction: when it is due again, and what the breaker makes of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,15 +29,19 @@ WITH settled AS (
         ended_at = statement_timestamp() + r.ended_in * interval '1 second',
         next_attempt_at = statement_timestamp() + r.next_attempt_in * interval '1 second'
     FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::real[], $8::real[], $9::real[],
-        $10::real[], $11::real[], $12::bytea[], $13::boolean[], $14::text[], $15::float8[], $16::float8[])
+        $10::real[], $11::real[], $12::bytea[], $13::boolean[], $14::boolean[], $15::text[], $16::float8[], $17::float8[])
         AS r (delivery, number, outcome, reason, detail, status, dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms, response, truncated,
-              state, next_attempt_in, ended_in)
-    WHERE a.delivery = r.delivery AND a.number = r.number AND a.outcome IS NULL
-    RETURNING r.delivery, r.number, r.reason, r.state, a.next_attempt_at, a.ended_at
+              was_made, state, next_attempt_in, ended_in)
+    WHERE a.delivery = r.delivery AND a.number = r.number AND (a.outcome IS NULL OR a.outcome = 'lost' AND NOT EXISTS (
+        SELECT FROM attempts AS follower WHERE follower.delivery = a.delivery AND follower.number = a.number + 1))
+    RETURNING r.delivery, r.number, r.reason, r.was_made, r.state, a.next_attempt_at, a.ended_at
 )
 UPDATE deliveries d SET attempts = s.number, reason = s.reason, lease_until = NULL,
+    -- Of the schedule an attempt uses up nothing that was not made; nor did one that was counted already, as lost.
+    round = d.round + (NOT s.was_made)::int - (d.attempts = s.number)::int,
     -- One that was cancelled while it was on its way is delivered if it arrived, and cancelled if not.
-    state = CASE WHEN d.state = 'pending' OR s.state = 'delivered' THEN s.state ELSE d.state END,
+    state = CASE WHEN d.state = 'pending' OR s.state = 'delivered' OR d.state = 'held' AND d.reason = 'worker_lost' THEN s.state
+        ELSE d.state END,
     next_attempt_at = coalesce(s.next_attempt_at, d.next_attempt_at),
     finished_at = CASE WHEN s.state <> 'pending' THEN s.ended_at ELSE d.finished_at END
 FROM settled s WHERE d.id = s.delivery
@@ -99,7 +104,7 @@ def news(results: Sequence[Result], unheard: Mapping[int, Sequence[Outcome]]) ->
     """
     lanes = {lane: list(unheard.get(lane, ())) for lane in troubled(results)}
     for result in results:
-        if result.of.destination in lanes:
+        if result.of.destination in lanes and result.outcome.was_made:
             lanes[result.of.destination].append(result.outcome)
     return lanes
 
@@ -127,6 +132,7 @@ async def write(connection: Connection, results: Sequence[Result]) -> set[str]:
         [latency.total_ms for latency in latencies],
         [outcome.response for outcome in outcomes],
         [outcome.truncated for outcome in outcomes],
+        [outcome.was_made for outcome in outcomes],
         [result.next.state for result in results],
         [None if result.next.at is None else (result.next.at - now).total_seconds() for result in results],
         [(result.ended_at - now).total_seconds() for result in results],

@@ -35,7 +35,7 @@ class OpenedDestinations:
         for row in await connection.fetch(LOAD, list(wanted)):
             try:
                 self.remember(row["updated_at"], await opened(connection, self.vault, row))
-            except CannotOpen as error:
+            except (CannotOpen, msgspec.MsgspecError) as error:
                 logger.error("The secrets of {} cannot be opened: {}", row["key"], error)
 
     def is_known(self, one: Claimed) -> bool:

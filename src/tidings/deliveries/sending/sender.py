@@ -28,6 +28,7 @@ RENEW_S = 3.0
 # Attempts at the same time in one worker. Beyond it jobs wait, and other workers take them: it is all that is out, so that of one worker
 # alone no project takes all.
 MOST_UNDER_WAY = MOST_OUT
+SEALED = Outcome(kind="retry", reason="sealed", detail="The secrets cannot be opened; see the worker's log.", was_made=False)
 
 
 class Sender:
@@ -63,10 +64,11 @@ class Sender:
         """Begin to attempt those of the ids that nobody else has, as soon as there is room.
 
         Returns before they end: ARQ looks at every job that has not ended at each poll, and one slow receiver would keep a hundred of them.
+        Claimed when all that they need is read: should PostgreSQL go away in between, no attempt was made, and none is written.
         """
         await self.has_room.wait()
         try:
-            async with self.pool.acquire() as connection:
+            async with self.pool.acquire() as connection, connection.transaction():
                 claimed = await claim(connection, ids, self.name)
                 await self.destinations.load(connection, claimed)
         except POSTGRES_AWAY as error:
@@ -102,7 +104,7 @@ class Sender:
             self.put(delivery, outcome, now)
 
     def put(self, delivery: Claimed, outcome: Outcome, now: datetime) -> None:
-        following = next_of(outcome, delivery.number - delivery.round, self.schedule_of(delivery), now)
+        following = next_of(outcome, *self.standing_of(delivery), now)
         echo = self.echoes.of(delivery, self.destinations.of(delivery), outcome, following)
         self.settler.put(Result(delivery, outcome, following, now, echo))
 
@@ -121,7 +123,7 @@ class Sender:
     async def outcomes_of(self, batch: Sequence[Claimed]) -> Sequence[Outcome]:
         destination = self.destinations.of(batch[0])
         if destination is None:
-            return [Outcome(kind="retry", reason="sealed", detail="The secrets cannot be opened; see the worker's log.")] * len(batch)
+            return [SEALED] * len(batch)
         try:
             outcomes = await self.connectors[destination.connector].send(self.reach, destination, batch)
             return [redacted(outcome, destination.secrets) for outcome in outcomes]
@@ -134,20 +136,23 @@ class Sender:
         destination = self.destinations.of(delivery)
         return destination.connector if destination else None
 
-    def schedule_of(self, delivery: Claimed) -> Sequence[int]:
+    def standing_of(self, delivery: Claimed) -> tuple[int, Sequence[int]]:
+        """The number of this attempt in its schedule, and that schedule."""
         destination = self.destinations.of(delivery)
         if destination is None:
-            # Its secrets could not be opened, which is ours to mend: three days and a half for that.
-            return (300,) * 1000
-        return destination.schedule if destination.schedule is not None else self.connectors[destination.connector].schedule
+            # Ours to mend: three days and a half for that, from the first attempt of all.
+            return delivery.number, (300,) * 1000
+        schedule = destination.schedule if destination.schedule is not None else self.connectors[destination.connector].schedule
+        return delivery.number - delivery.round, schedule
 
     async def keep_leases(self) -> None:
         while True:
             await asyncio.sleep(RENEW_S)
-            if not self.under_way:
+            held = [*self.under_way, *self.settler.unsettled]
+            if not held:
                 continue
             try:
                 async with self.pool.acquire() as connection:
-                    await renew(connection, list(self.under_way), LEASE)
+                    await renew(connection, held, LEASE)
             except POSTGRES_AWAY as error:
                 logger.warning("Leases could not be renewed: {}", type(error).__name__)

@@ -1,7 +1,7 @@
 """Settling what ends at about the same time together: while one batch is written, the next gathers."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import asyncpg
 from loguru import logger
@@ -32,6 +32,7 @@ class Settler:
         self.pool = pool
         self.connector_of = connector_of
         self.waiting: list[Result] = []
+        self.writing: list[Result] = []
         self.good: dict[int, list[Outcome]] = {}
         self.something = asyncio.Event()
         self.idle = asyncio.Event()
@@ -47,6 +48,11 @@ class Settler:
         await self.idle.wait()
         await end_tasks(self.tasks)
 
+    @property
+    def unsettled(self) -> Iterator[str]:
+        """Deliveries whose attempts have ended, and are not written yet."""
+        return (result.of.id for results in (self.writing, self.waiting) for result in results)
+
     def put(self, result: Result) -> None:
         self.waiting.append(result)
         self.idle.clear()
@@ -56,14 +62,15 @@ class Settler:
         while True:
             await self.something.wait()
             self.something.clear()
-            batch, self.waiting = self.waiting, []
-            while not await self.settle(batch):
+            self.writing, self.waiting = self.waiting, []
+            while not await self.settle(self.writing):
                 await asyncio.sleep(AGAIN_S)
+            self.writing = []
             if not self.waiting:
                 self.idle.set()
 
     async def settle(self, batch: Sequence[Result]) -> bool:
-        """Whether it is written. Again and again otherwise: attempts given up for lost meanwhile are fenced off."""
+        """Whether it is written. Again and again otherwise: what others took over meanwhile is fenced off."""
         lanes = troubled(batch)
         # Lost if this is not written: a lane that hears of fewer successes is wrong for half a minute at most.
         unheard = {lane: self.good.pop(lane) for lane in lanes if lane in self.good}

@@ -1,0 +1,151 @@
+"""What a worker does between a job and the ledger, in this process: nothing counts as an attempt that was not made, and what was made is
+held until it is written.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
+from typing import Any, cast
+
+import asyncpg
+import pytest
+from deliveries.conftest import Deliveries
+from deliveries.test_ledger import SECOND, Ledger, ledger
+from running import until
+
+from tidings.deliveries.connectors.connector import Destination, Reach
+from tidings.deliveries.ledger.claim import Claimed
+from tidings.deliveries.ledger.dispatch import LEASE
+from tidings.deliveries.ledger.outcome import Outcome
+from tidings.deliveries.sending import sender as sending
+from tidings.deliveries.sending.sender import Sender
+from tidings.vault import load_vault
+
+__all__ = ["ledger"]
+
+SEAL = "UPDATE destinations SET secrets = $2, updated_at = now() WHERE key = $1"
+
+
+class Arriving:
+    """A connector whose far end takes everything. answers: cleared, it waits with saying so."""
+
+    name = "webhook"
+    schedule = (60, 60)
+    most_together = 1
+
+    def __init__(self) -> None:
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def send(self, reach: Reach, destination: Destination, deliveries: Sequence[Claimed]) -> list[Outcome]:
+        await self.answers.wait()
+        return [Outcome(kind="delivered", reason="http_200", status=200)] * len(deliveries)
+
+
+@asynccontextmanager
+async def worker(api: Deliveries, pool: Any = None, far_end: Arriving | None = None) -> AsyncIterator[Sender]:
+    """One that knows no destination and no key yet. pool: in place of the usual one, for claiming."""
+    reach = Reach(cast(Any, None), api.database.system, load_vault(api.settings), "")
+    sender = Sender("w1", reach, {"webhook": cast(Any, far_end or Arriving())})
+    sender.start()
+    sender.pool = pool or sender.pool
+    try:
+        yield sender
+    finally:
+        await sender.stop()
+
+
+class Ending:
+    """A pool whose connections end, as when PostgreSQL does, just before the n-th statement on them."""
+
+    def __init__(self, pool: asyncpg.Pool, end_at: int) -> None:
+        self.pool = pool
+        self.left = end_at
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Any]:
+        async with self.pool.acquire() as connection:
+            self.connection = connection
+            yield self
+
+    def transaction(self) -> Any:
+        return self.connection.transaction()
+
+    def __getattr__(self, name: str) -> Any:
+        async def statement(*arguments: Any) -> Any:
+            self.left -= 1
+            if self.left == 0:
+                await self.connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+            return await getattr(self.connection, name)(*arguments)
+
+        return statement
+
+
+async def test_a_postgresql_that_goes_away_before_an_attempt_leaves_no_trace_of_one(api: Deliveries, ledger: Ledger) -> None:
+    await api.endpoint()
+    endings = 0
+    for end_at in range(1, 20):
+        await ledger.happen()
+        await ledger.plan()
+        pool = Ending(api.database.system, end_at)
+        async with worker(api, pool) as sender:
+            await sender.deliver(await ledger.dispatch())
+        if pool.left > 0:
+            break
+        endings += 1
+        assert len(await ledger.attempts()) == end_at - 1, f"ended before statement {end_at}"
+        await ledger.take_back(LEASE + SECOND)
+        async with worker(api) as sender:
+            await sender.deliver(await ledger.dispatch(later=LEASE + 2 * SECOND))
+        assert await ledger.attempts() == [(1, "delivered")] * end_at
+    # Claimed, its destination read, and the key of its project.
+    assert endings == 3
+
+
+async def test_what_cannot_be_opened_waits_and_uses_up_neither_its_schedule_nor_its_destination(api: Deliveries, ledger: Ledger) -> None:
+    endpoint = (await api.endpoint())["id"]
+    await ledger.happen()
+    await ledger.plan()
+    kept = await api.database.system.fetchval("SELECT secrets FROM destinations WHERE key = $1", endpoint)
+    later = 0 * SECOND
+    for sealed in (b"under another key", b"", b"?"):
+        await api.database.system.execute(SEAL, endpoint, sealed)
+        async with worker(api) as sender:
+            await sender.deliver(await ledger.dispatch(later=later))
+        later += 400 * SECOND
+    assert await ledger.attempts() == [(1, "retry"), (2, "retry"), (3, "retry")]
+    assert [row["reason"] for row in await ledger.rows()] == ["sealed"]
+    lane = await api.lane(endpoint)
+    assert (lane["failures"], lane["failing_since"], lane["bad"]) == (0, None, 0)
+
+    await api.database.system.execute(SEAL, endpoint, kept)
+    [claimed] = await ledger.claim(await ledger.dispatch(later=later))
+    assert (claimed.number, claimed.number - claimed.round) == (4, 1)
+
+
+async def test_an_attempt_that_ended_is_held_until_it_is_written(api: Deliveries, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "RENEW_S", 0.05)
+    await api.endpoint()
+    await ledger.happen()
+    await ledger.plan()
+    far_end = Arriving()
+    far_end.answers.clear()
+
+    async def has_ended() -> bool:
+        return not sender.under_way
+
+    async def is_renewed(since: datetime) -> bool:
+        return bool((await ledger.rows())[0]["lease_until"] > since)
+
+    async with worker(api, far_end=far_end) as sender, ledger.connection() as connection:
+        await sender.deliver(await ledger.dispatch())
+        async with connection.transaction():
+            # Whoever settles it waits for this.
+            await connection.execute("SELECT FROM attempts WHERE project = $1 FOR UPDATE", api.tenant.id)
+            far_end.answers.set()
+            await until(has_ended)
+            for _ in range(2):
+                await until(partial(is_renewed, (await ledger.rows())[0]["lease_until"]))
+    assert await ledger.attempts() == [(1, "delivered")]
