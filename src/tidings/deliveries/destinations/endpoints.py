@@ -73,7 +73,7 @@ def without_secret(created: EndpointCreated) -> EndpointCreated:
 async def get_endpoint(connection: Connection, tenant: Tenant, key: str) -> EndpointDetail:
     """Raises NotFound."""
     row = await find(connection, ENDPOINT, tenant, key)
-    return EndpointDetail(**msgspec.structs.asdict(info_of(row)), **await condition(connection, row))
+    return EndpointDetail(**msgspec.structs.asdict(info_of(row)), **await condition(connection, tenant, row))
 
 
 async def list_endpoints(connection: Connection, tenant: Tenant, after: str | None, limit: int) -> EndpointPage:

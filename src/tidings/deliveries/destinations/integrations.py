@@ -71,7 +71,7 @@ def events_for(connector: Connector, wanted: list[str] | None) -> list[str]:
 async def get_integration(connection: Connection, tenant: Tenant, key: str) -> IntegrationDetail:
     """Raises NotFound."""
     row = await find(connection, INTEGRATION, tenant, key)
-    return IntegrationDetail(**msgspec.structs.asdict(info_of(row)), **await condition(connection, row))
+    return IntegrationDetail(**msgspec.structs.asdict(info_of(row)), **await condition(connection, tenant, row))
 
 
 async def list_integrations(connection: Connection, tenant: Tenant, after: str | None, limit: int) -> IntegrationPage:

@@ -47,12 +47,14 @@ UPDATE destinations SET config = $2::json, secrets = $3, events = $4, descriptio
 PACE_ANEW = "UPDATE lanes SET due_at = CASE WHEN due_at IS NOT NULL THEN now() END, next_slot = '-infinity' WHERE destination = $1"
 DELETE = "UPDATE destinations SET deleted_at = now(), updated_at = now(), secrets = '' WHERE id = $1"
 PAUSE = "UPDATE lanes SET paused = true, due_at = now() WHERE destination = $1"
+# Of the ledger. The project is named although row-level security knows it: not every role is held to that.
+OF_ONE = "project = $1 AND destination = $2"
 COUNT_WAITING = f"""
-SELECT (SELECT count(*) FROM (SELECT FROM deliveries WHERE destination = $1 AND state = 'pending' LIMIT {MOST_COUNTED}) AS p),
-       (SELECT count(*) FROM (SELECT FROM deliveries WHERE destination = $1 AND state = 'held' LIMIT {MOST_COUNTED}) AS h)
+SELECT (SELECT count(*) FROM (SELECT FROM deliveries WHERE {OF_ONE} AND state = 'pending' LIMIT {MOST_COUNTED}) AS p),
+       (SELECT count(*) FROM (SELECT FROM deliveries WHERE {OF_ONE} AND state = 'held' LIMIT {MOST_COUNTED}) AS h)
 """
-LAST_FAILURE = """
-WITH newest AS MATERIALIZED (SELECT id, state, reason FROM deliveries WHERE destination = $1 ORDER BY id DESC LIMIT 200)
+LAST_FAILURE = f"""
+WITH newest AS MATERIALIZED (SELECT id, state, reason FROM deliveries WHERE {OF_ONE} ORDER BY id DESC LIMIT 200)
 SELECT id::text, reason FROM newest WHERE state IN ('pending', 'dead') AND reason IS NOT NULL ORDER BY id DESC LIMIT 1
 """
 
@@ -168,11 +170,11 @@ def shown(row: Any) -> dict[str, Any]:
     return {"id": row["key"], "state": state} | {name: row[name] for name in same + made}
 
 
-async def condition(connection: Connection, row: Any) -> dict[str, Any]:
+async def condition(connection: Connection, tenant: Tenant, row: Any) -> dict[str, Any]:
     """How it does: the members that one has when it is looked at alone."""
-    failure = await connection.fetchrow(LAST_FAILURE, row["id"])
+    failure = await connection.fetchrow(LAST_FAILURE, tenant.id, row["id"])
     return {
-        "waiting": Waiting(*await connection.fetchrow(COUNT_WAITING, row["id"])),
+        "waiting": Waiting(*await connection.fetchrow(COUNT_WAITING, tenant.id, row["id"])),
         "last_failure": LastFailure(*failure) if failure is not None else None,
     }
 

@@ -20,10 +20,11 @@ WHERE d.project = $1 AND d.deleted_at IS NULL ORDER BY d.id LIMIT $2
 """
 DELIVERIES = """
 SELECT id::text, destination, state, attempts, reason, next_attempt_at, finished_at FROM deliveries
-WHERE notification = $1::uuid AND type = $2 AND (subscriber IS NULL OR subscriber = $3)
+WHERE project = $1 AND notification = $2::uuid AND type = $3 AND (subscriber IS NULL OR subscriber = $4)
 """
 ATTEMPTS = """
-SELECT number, outcome, reason, detail, started_at, ended_at FROM attempts WHERE delivery = $1::uuid ORDER BY number DESC LIMIT $2
+SELECT number, outcome, reason, detail, started_at, ended_at FROM attempts
+WHERE project = $1 AND delivery = $2::uuid ORDER BY number DESC LIMIT $3
 """
 VERDICTS: dict[str, Verdict] = {
     "pending": "on_its_way",
@@ -36,17 +37,17 @@ ADDRESS = {"email": "an e-mail address", "sms": "a phone number", "push": "a bro
 
 
 async def outside_stories(connection: Connection, project: int, known: Known) -> list[ChannelStory]:
-    rows = await connection.fetch(DELIVERIES, known.notification["id"], EVENT, known.person["id"])
+    rows = await connection.fetch(DELIVERIES, project, known.notification["id"], EVENT, known.person["id"])
     deliveries = {row["destination"]: row for row in rows}
     destinations = await connection.fetch(DESTINATIONS, project, MOST_DESTINATIONS)
-    stories = [await destination_story(connection, known, one, deliveries.get(one["id"])) for one in destinations]
+    stories = [await destination_story(connection, project, known, one, deliveries.get(one["id"])) for one in destinations]
     without = known.channels - {"in_app"} - {one["channel"] for one in destinations}
     return stories + [nothing_there(channel) for channel in sorted(without)]
 
 
-async def destination_story(connection: Connection, known: Known, destination: Any, delivery: Any | None) -> ChannelStory:
+async def destination_story(connection: Connection, project: int, known: Known, destination: Any, delivery: Any | None) -> ChannelStory:
     if delivery is not None:
-        steps = await delivery_steps(connection, destination, delivery)
+        steps = await delivery_steps(connection, project, destination, delivery)
         return ChannelStory(destination["channel"], VERDICTS[delivery["state"]], steps, destination["key"], delivery["id"])
     if not known.is_planned:
         steps = [Reason("planned", "The planner has not come to it yet.")]
@@ -78,8 +79,8 @@ def why_not_to(known: Known, channel: str) -> list[Reason]:
     return [Reason("planned", "Another integration of this channel is the one in use, or the address is newer than the notification.")]
 
 
-async def delivery_steps(connection: Connection, destination: Any, delivery: Any) -> list[Reason]:
-    attempts = await connection.fetch(ATTEMPTS, delivery["id"], MOST_ATTEMPTS)
+async def delivery_steps(connection: Connection, project: int, destination: Any, delivery: Any) -> list[Reason]:
+    attempts = await connection.fetch(ATTEMPTS, project, delivery["id"], MOST_ATTEMPTS)
     steps = [Reason("attempt", attempt_says(attempt), attempt["ended_at"] or attempt["started_at"]) for attempt in reversed(attempts)]
     return [*steps, state_step(destination, delivery)]
 

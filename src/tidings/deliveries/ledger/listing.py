@@ -50,13 +50,14 @@ class Conditions:
     """What a statement asks for. values: of its parameters.
 
     within: the columns by which an index finds them, each with the one value that it is to have; after these the index is in the order of
-    the ids.   project: it comes before them in that index.   looked_for: what no index tells apart.
+    the ids.   project: whose they are, whichever index that is; row-level security says so too, but not to every role.   looked_for: what
+    no index tells apart.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, project: int) -> None:
         self.values: list[Any] = []
         self.within: dict[str, str] = {}
-        self.project: str | None = None
+        self.project = self.parameter(project)
         self.looked_for: list[str] = []
 
     def parameter(self, value: Any) -> str:
@@ -106,14 +107,12 @@ async def find_destination(connection: Connection, project: int, kind: Kind, key
 
 
 def conditions_of(project: int, wanted: Wanted, destination: int | None, subscriber: int | None) -> Conditions:
-    asked = Conditions()
+    asked = Conditions(project)
     if wanted.notification is not None:
         asked.within = {"notification": asked.parameter(wanted.notification)}
         asked.look_for("destination", destination)
     elif destination is not None:
         asked.within = {"destination": asked.parameter(destination)}
-    else:
-        asked.project = asked.parameter(project)
     if wanted.notification is None and wanted.state not in (None, "delivered"):
         asked.within["state"] = asked.parameter(wanted.state)
     else:
@@ -131,13 +130,11 @@ def page_sql(asked: Conditions, ids: tuple[UUID, UUID], look_at: int, most: int)
     """
     first, last = (asked.parameter(one) for one in ids)
     newest_first = in_order(asked.within, "DESC")
-    # Of the project row-level security says anyway that it is one.
-    of_project = f"project = {asked.project} AND" if asked.project else ""
     return f"""
     WITH found AS MATERIALIZED (
         SELECT * FROM (
             SELECT *, {" AND ".join(asked.looked_for) or "true"} AS fits, row_number() OVER (ORDER BY {newest_first}) AS place
-            FROM deliveries WHERE {of_project} {within(asked.within, first, last)} ORDER BY {newest_first} LIMIT {look_at}
+            FROM deliveries WHERE project = {asked.project} AND {within(asked.within, first, last)} ORDER BY {newest_first} LIMIT {look_at}
         ) AS looked WHERE fits OR place = {look_at} ORDER BY {newest_first} LIMIT {most}
     )
     SELECT {COLUMNS}, d.fits, d.place FROM found d {NAMED} ORDER BY d.id DESC

@@ -80,7 +80,8 @@ async def begin_replay(connection: Connection, holder: KeyHolder, destination: i
     """Its id. named: the key of the destination."""
     first = BEFORE_ALL if chosen.since is None else first_id(chosen.since)
     last = AFTER_ALL if chosen.until is None else first_id(chosen.until)
-    total = await connection.fetchval(count_sql(chosen.states), destination, first, last, chosen.states, chosen.types)
+    asked = holder.tenant.id, destination, first, last, chosen.states, chosen.types
+    total = await connection.fetchval(count_sql(chosen.states), *asked)
     key = random_id("rpl")
     await connection.execute(
         INSERT,
@@ -146,7 +147,7 @@ def info_of(row: Mapping[str, Any]) -> ReplayInfo:
 
 
 def looked_at(states: Sequence[str], most: int) -> str:
-    """SQL: the next deliveries of destination $1 between the ids $2 and $3, at most so many, each index read in its order.
+    """SQL: the next of project $1 to destination $2 between the ids $3 and $4, at most so many, each index read in its order.
 
     What is not delivered has an index by state. Delivered ones are most of all, and found among all.
     """
@@ -158,12 +159,12 @@ def looked_at(states: Sequence[str], most: int) -> str:
 
 
 def next_of(more: dict[str, str], most: int) -> str:
-    same = {"destination": "$1"} | more
-    between = f"{within(same, '$2::uuid', '$3::uuid')} AND id > $2::uuid AND id < $3::uuid"
-    return f"SELECT id, state, type FROM deliveries WHERE {between} ORDER BY {in_order(same)} LIMIT {most}"
+    same = {"destination": "$2"} | more
+    between = f"{within(same, '$3::uuid', '$4::uuid')} AND id > $3::uuid AND id < $4::uuid"
+    return f"SELECT id, state, type FROM deliveries WHERE project = $1 AND {between} ORDER BY {in_order(same)} LIMIT {most}"
 
 
-FITS = "state = ANY ($4::text[]) AND ($5::text[] IS NULL OR type = ANY ($5))"
+FITS = "state = ANY ($5::text[]) AND ($6::text[] IS NULL OR type = ANY ($6))"
 
 
 def count_sql(states: Sequence[str]) -> str:
@@ -173,13 +174,13 @@ def count_sql(states: Sequence[str]) -> str:
 def next_sql(states: Sequence[str]) -> str:
     return f"""
     WITH looked AS MATERIALIZED ({looked_at(states, LOOK_AT)})
-    SELECT ARRAY(SELECT id FROM looked WHERE {FITS} ORDER BY id LIMIT $6) AS chosen,
+    SELECT ARRAY(SELECT id FROM looked WHERE {FITS} ORDER BY id LIMIT $7) AS chosen,
         (SELECT count(*) FROM looked) AS looked, (SELECT id FROM looked ORDER BY id DESC LIMIT 1) AS last
     """
 
 
 TAKE = f"""
-SELECT id, destination, states, types, last_id, cursor, rate, moved_at FROM replays
+SELECT id, project, destination, states, types, last_id, cursor, rate, moved_at FROM replays
 WHERE finished_at IS NULL AND extract(epoch FROM $1::timestamptz - moved_at) * rate >= greatest(1, rate * {STEP_S})
 ORDER BY moved_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """
@@ -220,9 +221,8 @@ async def advance_one(connection: Connection, now: datetime) -> bool:
         await connection.execute(IN_ORDER)
         allowed, moved_at = pace(replay["rate"], replay["moved_at"], now)
         states = replay["states"]
-        found = await connection.fetchrow(
-            next_sql(states), replay["destination"], replay["cursor"], replay["last_id"], states, replay["types"], allowed
-        )
+        asked = (replay[name] for name in ("project", "destination", "cursor", "last_id", "states", "types"))
+        found = await connection.fetchrow(next_sql(states), *asked, allowed)
         chosen = found["chosen"]
         if await connection.fetchval(LOCK_LANE, replay["destination"]):
             await connection.execute(STOP, replay["id"], now)
