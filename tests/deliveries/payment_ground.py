@@ -53,16 +53,18 @@ KNOWN = re.compile(r"line_items\[0\]\[(price|quantity)\]|metadata\[[^\[\]]{1,40}
 @dataclass
 class Links(Stripe):
     """POST /v1/payment_links, as far as it is used.   links: what each was made of.   address: in place of Stripe's own.   is_hanging: it
-    takes the request, and never answers.   versions: as they were asked for.
+    takes the request, and never answers.   takes_s: seconds before it answers.   versions: as they were asked for.
     """
 
     links: list[dict[str, str]] = field(default_factory=list)
     address: str = "https://buy.stripe.com/test_"
     is_hanging: bool = False
+    takes_s: float = 0.0
     versions: list[str] = field(default_factory=list)
 
     async def create(self, request: web.Request) -> web.StreamResponse:
         self.versions.append(request.headers["Stripe-Version"])
+        await asyncio.sleep(self.takes_s)
         answer = await super().create(request)
         if self.is_hanging:
             await asyncio.sleep(60)

@@ -49,8 +49,8 @@ def made_of(answer: Answer, secrets: Mapping[str, Any]) -> Made:
         link = msgspec.json.decode(answer.body, type=PaymentLink)
     except UNREADABLE:
         raise BadAnswer("Stripe answered what is no payment link. Its dashboard shows whether it was made.") from None
-    if not is_of_stripe(link.url):
-        raise BadAnswer(f"Stripe made {link.id}, whose address is not one of https://…stripe.com; it is not handed on.")
+    if not leads_where_it_says(link.url):
+        raise BadAnswer(f"Stripe made {link.id}, whose address is no plain https://… in ASCII on the usual port; it is not handed on.")
     return Made(link, is_repeated(answer))
 
 
@@ -58,12 +58,16 @@ def is_repeated(answer: Answer) -> bool:
     return answer.headers.get(REPEATED) == "true"
 
 
-def is_of_stripe(url: str) -> bool:
+def leads_where_it_says(url: str) -> bool:
+    """Not only to stripe.com: an account may have a domain of its own for its links (https://docs.stripe.com/payments/checkout/custom-domains).
+
+    The fragment is the browser's, and nothing that is sent.
+    """
     try:
-        parsed = parse(url)
+        parsed = parse(url.partition("#")[0])
     except Blocked:
         return False
-    return parsed.scheme == "https" and f".{parsed.raw_host}".endswith(".stripe.com")
+    return (parsed.scheme, parsed.port) == ("https", 443) and url.isascii() and url.isprintable() and "\\" not in url and " " not in url
 
 
 def refusal_of(answer: Answer, secrets: Mapping[str, Any]) -> TidingsError:

@@ -1,5 +1,6 @@
 """Asking Stripe for a payment link (https://docs.stripe.com/api/payment-link/create), with the key of a `stripe_meter` integration."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +22,7 @@ from tidings.outbound.errors import OutboundFailed
 from tidings.platform.postgres import Connection
 from tidings.vault import Vault
 
-# Of a caller who waits; the command line does so for 30 s.
+# Of a caller who waits, for all keys together; the command line does so for 30 s.
 ANSWERS_WITHIN_S = 10.0
 # A link with fifty members of metadata has 30 KB.
 KEPT_BYTES = 64 * 1024
@@ -51,6 +52,8 @@ async def create_payment_link(outbound: Outbound, destination: Destination, want
 
 async def ask(outbound: Outbound, key: str, form: bytes, keys: Sequence[str]) -> Answer:
     """keys: idempotency keys. Stripe repeats its first answer to one for a day, a failure too; then the next is used."""
+    clock = asyncio.get_running_loop().time
+    ends_at = clock() + ANSWERS_WITHIN_S
     for once in keys:
         headers = headers_of(key) | {"content-type": "application/x-www-form-urlencoded", "idempotency-key": once}
         answer = await outbound.request(
@@ -58,7 +61,8 @@ async def ask(outbound: Outbound, key: str, form: bytes, keys: Sequence[str]) ->
             f"{BASE}/v1/payment_links",
             headers=headers,
             body=form,
-            timeout_s=ANSWERS_WITHIN_S,
+            # In tenths, because it is told.
+            timeout_s=max(0.1, round(ends_at - clock(), 1)),
             keep_bytes=KEPT_BYTES,
             repeatable=True,
         )
