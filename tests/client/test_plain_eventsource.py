@@ -3,11 +3,12 @@
 import asyncio
 import json
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 
 import pytest
 from client.conftest import NewTab
+from node import node_program
 from running import Project, Running, until
 
 CLIENT = Path(__file__).parents[2] / "src" / "client"
@@ -42,14 +43,14 @@ async def test_chromiums_comes_back_after_a_restart_and_misses_nothing(new: NewT
     await until(lambda: has(tab.titles(), ["before", "after"]), 30)
 
 
-async def has(titles: object, wanted: list[str]) -> bool:
-    return await titles == wanted  # type: ignore[misc]
+async def has(titles: Awaitable[list[str]], wanted: list[str]) -> bool:
+    return await titles == wanted
 
 
 @pytest.fixture
 async def node(project: Project) -> AsyncIterator[Process]:
     process = await asyncio.create_subprocess_exec(
-        *("node", "--input-type=module", "--eval", IN_NODE, project.base_url, await project.token("alice")), cwd=CLIENT, stdout=PIPE
+        *(node_program(), "--input-type=module", "--eval", IN_NODE, project.base_url, await project.token("alice")), cwd=CLIENT, stdout=PIPE
     )
     yield process
     process.kill()

@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-import os
-import shutil
-import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 
 import pytest
+from node import node_program
 from running import Project
 from sending.conftest import Sending, endpoint
 from webhook_receiver import Received, Receiver
@@ -30,11 +28,8 @@ try {
 
 async def verified(library: str, secret: str, got: Received, body: str | None = None) -> Any:
     """What the library makes of it, in Node. body: in place of what came."""
-    # As .ci/node finds it: on the PATH, or in the environment of these tests.
-    node = shutil.which("node", path=os.pathsep.join((os.environ["PATH"], str(Path(sys.executable).parent))))
-    assert node is not None, "node is missing; `make browser` brings it"
     process = await asyncio.create_subprocess_exec(
-        *(node, "--input-type=module", "--eval", VERIFY, library), cwd=CLIENT, stdin=PIPE, stdout=PIPE
+        *(node_program(), "--input-type=module", "--eval", VERIFY, library), cwd=CLIENT, stdin=PIPE, stdout=PIPE
     )
     known = {"secret": secret, "headers": got.headers, "body": got.body.decode() if body is None else body}
     out, _ = await asyncio.wait_for(process.communicate(json.dumps(known).encode()), 60)
