@@ -3,6 +3,7 @@
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -11,6 +12,7 @@ from running import Project
 from telemetry.conftest import Telling
 
 from tidings import __version__
+from tidings.deliveries.sending.queue import EARLIER, JOB, open_queue
 
 CANARY = "canary-7Qz9+body/and=more"
 
@@ -59,13 +61,13 @@ async def test_a_connector_that_fails_is_reported_without_its_secrets(telling: T
 
 
 async def test_a_job_that_fails_is_reported(telling: Telling) -> None:
-    project = await telling.new_project()
-    async with without(telling, "attempts"):
-        await telling.endpoint(project, "/job")
-        await project.publish("Job", ["alice"])
-        event = await telling.sentry.event(of("deliveries", "UndefinedTableError"), "of the job")
-    assert event["transaction"]
-    assert is_clean(telling, project)
+    queue = open_queue(telling.tidings.environment["TIDINGS_REDIS_URL"])
+    await queue.enqueue_job(JOB, _defer_until=datetime.now(UTC) - EARLIER)
+    await queue.aclose(close_connection_pool=True)
+    event = await telling.sentry.event(of("deliveries", "IndexError"), "of the job")
+    assert event["transaction"] == "job" and "arq" in event["sdk"]["integrations"]
+    last = event["exception"]["values"][-1]["stacktrace"]["frames"][-1]
+    assert (last["module"], last["function"]) == ("tidings.deliveries.sending.queue", "run")
 
 
 async def test_what_is_refused_is_not_reported(telling: Telling) -> None:
@@ -76,7 +78,11 @@ async def test_what_is_refused_is_not_reported(telling: Telling) -> None:
     async with without(telling, "categories"):
         await project.call("GET", "/v1/categories", expect=500, traceparent=f"00-{'c' * 32}-{'d' * 16}-00")
     await telling.sentry.event(lambda event: event["tags"].get("request") == "c" * 32, "of the API")
-    assert {event["exception"]["values"][-1]["type"] for event in telling.sentry.events} <= {"UndefinedTableError", "KeyError"}
+    assert {event["exception"]["values"][-1]["type"] for event in telling.sentry.events} <= {
+        "UndefinedTableError",
+        "KeyError",
+        "IndexError",
+    }
     assert is_clean(telling, project)
 
 

@@ -59,7 +59,7 @@ def new_request() -> str:
 
 
 def request_in(header: bytes | None, context: Context | None) -> str:
-    """`X-Request-Id` where it is sane, else the id of the trace that the request belongs to, else a new one."""
+    """`X-Request-Id` where it is sane, else the id of the caller's trace, else a new one."""
     if header is not None and SANE.fullmatch(header):
         return header.decode()
     return new_request() if context is None else context.trace

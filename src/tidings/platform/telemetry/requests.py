@@ -37,7 +37,7 @@ class NamedRequests:
                 traceparent = value
         # Nearly always nothing is to be asked. All in all a request costs 2 µs more for its name.
         context, caused_by = NO_TRACE if traceparent is None and tracing.take is None else tracing.asked(traceparent)
-        request = request_in(given, context)
+        request = request_in(given, None if traceparent is None else context)
         about = Belonging(request, context)
         belong_to(about)
         header = (b"x-request-id", request.encode())
