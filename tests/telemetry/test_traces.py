@@ -71,10 +71,11 @@ async def test_every_way_of_publishing_and_every_other_change_carries_the_trace(
         "general": ("/v1/notifications", {"to": ["alice"], "title": "x", "collapse_key": "one"}, {"Idempotency-Key": "traced"}),
         "framework": ("/v1/topics/news/subscribers", {"add": ["alice"]}, {}),
     }
+    traces = {what: new_context(True).trace for what in wanted}
     for what, (path, body, headers) in wanted.items():
-        trace = new_context(True).trace
         method = "PUT" if what == "framework" else "POST"
-        await project.call(method, path, body, traceparent=traceparent(trace), **headers)
+        await project.call(method, path, body, traceparent=traceparent(traces[what]), **headers)
+    for what, trace in traces.items():
         spans = await telling.collector.trace(trace, "sequence", "append to the live stream", "write to the open streams")
         assert len({span.id for span in spans["sequence"]}) == (2 if what == "batch" else 1), what
 
