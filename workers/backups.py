@@ -8,10 +8,13 @@ import asyncpg
 from loguru import logger
 
 from tidings.backups.doing import Doer
-from tidings.backups.drafts import place_of
+from tidings.backups.drafts import place_of, resumable
 from tidings.backups.figures import observe_backups
+from tidings.backups.journal import Journal
 from tidings.backups.queue import open_queue, worker_on
+from tidings.backups.runs import Run, ask
 from tidings.backups.schedule import ask_for_due, keep_schedule
+from tidings.backups.streaming import stream_wal
 from tidings.deliveries.ledger.clock import time_of
 from tidings.platform.redis import REDIS_AWAY
 from tidings.settings import Settings
@@ -22,6 +25,7 @@ NAME = "backups"
 # ARQ tells of news at once; without it, PostgreSQL is asked so often.
 IDLE_S = 5.0
 OBSERVE_IDLE_S = 10.0
+JOURNAL_IDLE_S = 1.0
 # Between two attempts at an upload that was cut off: each takes as long as its patience lasts, and nothing else runs meanwhile.
 RESUME_EVERY_S = 60.0
 
@@ -37,6 +41,9 @@ async def main(settings: Settings) -> None:
         runs = Runs(Doer(settings, place, pool, f"{socket.gethostname()}:{os.getpid()}"), news)
         tasks.create_task(keep_doing(NAME, "runs", runs.advance, 0))
         tasks.create_task(keep_doing(NAME, "figures", lambda: observe(pool), OBSERVE_IDLE_S))
+        tasks.create_task(keep_doing(NAME, "the journal", Journal(place, pool).advance, JOURNAL_IDLE_S))
+        if any(task == "physical" for task, _, _ in settings.backup_schedule):
+            tasks.create_task(stream_wal(settings, place, lambda: ask_for_base(pool)))
         tasks.create_task(take_wakes(settings.redis_url, news))
 
 
@@ -49,14 +56,23 @@ class Runs:
         self.resumes_at = 0.0
 
     async def advance(self) -> bool:
-        clock = asyncio.get_running_loop().time
         await self.ask_for_due()
-        if clock() >= self.resumes_at:
-            resumed = await self.doer.resume_next()
-            self.resumes_at = clock() + RESUME_EVERY_S if resumed is None or resumed.state == "failed" else 0.0
-        if await self.doer.do_next() is None:
+        # As long as an upload cannot be ended nothing new begins: the spool would fill with one dump after the other.
+        done = await self.resume() if resumable(self.doer.place.spool) else await self.doer.do_next()
+        if done is None:
             await self.wait_for_news()
+        else:
+            await observe(self.doer.pool)
         return True
+
+    async def resume(self) -> Run | None:
+        clock = asyncio.get_running_loop().time
+        if clock() < self.resumes_at:
+            return None
+        done = await self.doer.resume_next()
+        if done is not None and done.state == "failed":
+            self.resumes_at = clock() + RESUME_EVERY_S
+        return done
 
     async def ask_for_due(self) -> None:
         async with self.doer.pool.acquire() as connection:
@@ -70,6 +86,11 @@ class Runs:
         except TimeoutError:
             return
         self.news.clear()
+
+
+async def ask_for_base(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as connection:
+        await ask(connection, "physical", "wal", await time_of(connection))
 
 
 async def observe(pool: asyncpg.Pool) -> bool:

@@ -137,6 +137,17 @@ def dying(backups: Backups, bucket: Bucket, after: int) -> Any:
     return counting
 
 
+async def test_a_worker_killed_while_it_uploads_is_followed_by_one_that_goes_on(in_folder: Backups) -> None:
+    run = await failing_at_the_manifest(in_folder)
+    # As the killed one leaves it: nobody wrote down that it failed.
+    lost = "UPDATE backup_runs SET state = 'running', worker = 'killed', lease_until = now() - interval '1 s'"
+    await in_folder.ground.database.system.execute(lost)
+    resumed = await Backups(in_folder.ground, in_folder.settings).doer.resume_next()
+    assert resumed is not None and (resumed.id, resumed.state) == (run.id, "done")
+    (manifest,) = await in_folder.all()
+    assert await read(in_folder, manifest) == manifest.artefact("dump").plain_size
+
+
 async def test_an_upload_that_cannot_be_resumed_is_given_up_and_its_remains_removed(in_folder: Backups) -> None:
     good = await in_folder.good()
     run = await failing_at_the_manifest(in_folder)

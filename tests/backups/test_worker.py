@@ -128,6 +128,7 @@ async def test_a_worker_killed_in_the_middle_leaves_nothing_and_its_backup_is_ma
     (lost,) = [run for run in await worker.ended(1) if run.state == "failed"]
     assert (lost.id, lost.failure) == (killed.id, "lost")
     await ground.database.system.execute("UPDATE backup_runs SET asked_at = now() WHERE state = 'waiting'")
+    await wake_workers(ground.servers.redis_url)
     again = next(run for run in await worker.ended(2) if run.state == "done")
     assert again.asked_by == "again"
     assert [manifest.id for manifest in await worker.in_store()] == [again.id]

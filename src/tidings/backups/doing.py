@@ -42,9 +42,7 @@ class Doer:
     async def do_next(self, only: str | None = None) -> Run | None:
         """Do the next that waits, if there is one and nothing runs; as it ended.   only: its id."""
         async with self.pool.acquire() as connection:
-            now = await time_of(connection)
-            for lost in await take_back(connection, now):
-                await tell_failure(connection, lost, now)
+            now = await self.take_back_lost(connection)
             run = await claim(connection, self.worker, now, only)
         if run is None:
             return None
@@ -55,14 +53,22 @@ class Doer:
         """Go on with an upload that was cut off on this machine; as it ended. None when there is none."""
         for backup in resumable(self.place.spool):
             async with self.pool.acquire() as connection:
+                now = await self.take_back_lost(connection)
                 if await state_of(connection, backup) in (None, "done"):
                     # Of a database that was since restored to an earlier time: nobody waits for it.
                     await remove_remains(self.place, backup)
                     continue
-                run = await claim_again(connection, backup, self.worker, await time_of(connection))
+                run = await claim_again(connection, backup, self.worker, now)
             if run is not None:
                 return await self.do(run, self.upload_rest)
         return None
+
+    async def take_back_lost(self, connection: Connection) -> datetime:
+        """Have runs failed whose worker was lost; the time."""
+        now = await time_of(connection)
+        for lost in await take_back(connection, now):
+            await tell_failure(connection, lost, now, goes_on=lost.id in resumable(self.place.spool))
+        return now
 
     async def upload_rest(self, work: Work) -> Result:
         try:
@@ -134,7 +140,7 @@ class Doer:
         while True:
             try:
                 async with self.pool.acquire() as connection:
-                    await write_down(connection, run, outcome)
+                    await write_down(connection, run, outcome, goes_on=run.id in resumable(self.place.spool))
                 break
             except POSTGRES_AWAY:
                 if clock() > end:
@@ -142,21 +148,22 @@ class Doer:
             await asyncio.sleep(1)
 
 
-async def write_down(connection: Connection, run: Run, outcome: Result | BackupFailed) -> None:
+async def write_down(connection: Connection, run: Run, outcome: Result | BackupFailed, *, goes_on: bool) -> None:
+    """goes_on: only its upload is left to do, and that will be tried again anyway."""
     now = await time_of(connection)
     if not await end(connection, run, now, outcome):
         logger.error("The {} run {} was given up before it ended: others had found its lease run out.", run.task, run.id)
     elif isinstance(outcome, BackupFailed):
-        await tell_failure(connection, run, now)
+        await tell_failure(connection, run, now, goes_on=goes_on)
     else:
         logger.info("The {} run {} is done.", run.task, run.id)
 
 
-async def tell_failure(connection: Connection, run: Run, now: datetime) -> None:
+async def tell_failure(connection: Connection, run: Run, now: datetime, *, goes_on: bool) -> None:
     """In the log and the figures; and have it tried once more, when nobody watches who could."""
     logger.error("The {} run {} failed ({}): {}", run.task, run.id, run.failure, run.reason)
     BACKUP_FAILURES.labels(await kind_of(connection, run), STEPS[run.task]).inc()
-    if run.asked_by == "schedule":
+    if run.asked_by == "schedule" and not goes_on:
         await ask(connection, run.task, AGAIN, now, after=AGAIN_AFTER)
 
 

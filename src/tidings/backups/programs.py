@@ -73,7 +73,7 @@ def login(url: str) -> tuple[str, dict[str, str]]:
     credentials, separator, host = parts.netloc.rpartition("@")
     user, _, password = credentials.partition(":")
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "PGAPPNAME": "tidings backup", "PGCONNECT_TIMEOUT": "10"}
-    environment |= {name: value for name, value in os.environ.items() if name.startswith("PG") and name != "PGOPTIONS"}
+    environment |= {name: value for name, value in os.environ.items() if name == "HOME" or (name.startswith("PG") and name != "PGOPTIONS")}
     if password:
         environment["PGPASSWORD"] = unquote(password)
     return urlunsplit(parts._replace(netloc=f"{user}{separator}{host}")), environment

@@ -8,6 +8,7 @@ from loguru import logger
 from tidings.backups.errors import StoreFailed
 from tidings.backups.manifest import part_path
 from tidings.backups.store import Store
+from tidings.platform.ending import end_tasks
 
 AT_ONCE = 3
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
@@ -44,9 +45,7 @@ class Uploads:
             joined.cancel()
 
     async def stop(self) -> None:
-        for sender in self.senders:
-            sender.cancel()
-        await asyncio.wait(self.senders)
+        await end_tasks(self.senders)
 
     async def send_on(self) -> None:
         while True:
