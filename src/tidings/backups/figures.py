@@ -9,6 +9,9 @@ from tidings.platform.metrics import (
     BACKUP_TOOK,
     BACKUP_UNDER_WAY,
     BACKUP_VERIFIED,
+    DRILL_ENDED,
+    DRILL_RPO,
+    DRILL_RTO,
 )
 from tidings.platform.postgres import Connection
 
@@ -24,6 +27,10 @@ VERIFIED = """
 SELECT made.task AS kind, max(extract(epoch FROM made.ended_at))::float8 AS made
 FROM backup_runs checked JOIN backup_runs made ON made.id = checked.backup
 WHERE checked.task = 'verify' AND checked.state = 'done' GROUP BY made.task"""
+DRILLED = """
+SELECT DISTINCT ON (result->>'drill') result->>'drill' AS drill, extract(epoch FROM ended_at)::float8 AS ended,
+    (result->>'rpo_s')::float8 AS rpo_s, (result->>'rto_s')::float8 AS rto_s
+FROM backup_runs WHERE task = 'drill' AND state = 'done' ORDER BY result->>'drill', ended_at DESC"""
 UNDER_WAY = "SELECT task FROM backup_runs WHERE state = 'running'"
 
 
@@ -37,6 +44,10 @@ async def observe_backups(connection: Connection) -> None:
         BACKUP_IS_GOOD.labels(row["kind"]).set(row["is_good"])
     for row in await connection.fetch(VERIFIED):
         BACKUP_VERIFIED.labels(row["kind"]).set(row["made"])
+    for row in await connection.fetch(DRILLED):
+        DRILL_ENDED.labels(row["drill"]).set(row["ended"])
+        DRILL_RPO.labels(row["drill"]).set(row["rpo_s"])
+        DRILL_RTO.labels(row["drill"]).set(row["rto_s"])
     under_way = await connection.fetchval(UNDER_WAY)
     for kind in MAKING:
         BACKUP_UNDER_WAY.labels(kind).set(kind == under_way)

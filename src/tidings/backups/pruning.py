@@ -6,6 +6,7 @@ from tidings.backups.drafts import Place, remove_remains, resumable
 from tidings.backups.manifest import FOLDER, Manifest, folder_of, manifests, path_of
 from tidings.backups.retention import Generations, expendable
 from tidings.backups.store import Store
+from tidings.backups.wal_pruning import prune_wal
 from tidings.platform.postgres import Connection
 
 # Another machine's spool may still hold the rest of it.
@@ -22,6 +23,7 @@ async def prune(place: Place, generations: Generations, now: datetime) -> list[s
     gone = expendable(known, generations, now)
     for manifest in gone:
         await delete_backup(place.store, manifest.id)
+    await prune_wal(place, [manifest for manifest in known if manifest not in gone], generations, now)
     return [manifest.id for manifest in gone]
 
 

@@ -1,7 +1,7 @@
 """A backup is good when it was restored: into a cluster that is thrown away, held against its manifest, and served from."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -31,7 +31,7 @@ async def verify(work: Work) -> Result:
     manifest = await chosen(work.place, work.run.backup)
     work.run.backup = manifest.id
     try:
-        result = await proven(work, manifest, THE_END)
+        result = await proven(work, manifest, await furthest(work.place, manifest))
     except (Damaged, Missing) as error:
         await write_down(work.place, manifest, str(error))
         raise
@@ -52,8 +52,20 @@ async def chosen(place: Place, backup: str | None) -> Manifest:
     return newest
 
 
-async def proven(work: Work, manifest: Manifest, moment: Moment) -> Result:
-    """How long it took until it served, and what was seen. Raises BackupFailed."""
+async def furthest(place: Place, manifest: Manifest) -> Moment:
+    """The end of what is in the store; of a base backup that is not the newest its own end: of what came after it not all is kept."""
+    if manifest.wal is None:
+        return THE_END
+    known = [one async for one in manifests(place.store, place.keys) if isinstance(one, Manifest) and one.wal is not None]
+    is_newest = manifest.id == max(known, key=lambda one: one.made_at).id
+    return THE_END if is_newest else Moment(position=manifest.wal.end)
+
+
+async def nothing_more(_: Opened) -> None: ...
+
+
+async def proven(work: Work, manifest: Manifest, moment: Moment, more: Callable[[Opened], Awaitable[None]] = nothing_more) -> Result:
+    """How long it took until it served, and what was seen. more: to be checked. Raises BackupFailed."""
     begun = time.monotonic()
 
     def tell(step: str, done: int, of: int) -> None:
@@ -64,6 +76,7 @@ async def proven(work: Work, manifest: Manifest, moment: Moment) -> Result:
         async with restored(work.settings, work.place, manifest, moment, folder, WITHOUT_DURABILITY, tell) as opened:
             recovered_s = time.monotonic() - begun
             await check_restored(opened, manifest)
+            await more(opened)
             checked_s = time.monotonic() - begun - recovered_s
             ready = await make_ready(work.settings, work.place, opened.url, tell)
             async with opened_database(opened.url) as database:

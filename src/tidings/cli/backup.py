@@ -1,34 +1,22 @@
 """`tidings backup`."""
 
-import asyncio
 import json
-import os
-import socket
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import asyncpg
 import click
 import msgspec
 
-from tidings.backups.doing import Doer
-from tidings.backups.drafts import Place, place_of
+from tidings.backups.drafts import Place
 from tidings.backups.errors import BackupFailed
 from tidings.backups.manifest import Manifest, manifests
-from tidings.backups.runs import Run, Task, ask, find_run, list_runs
-from tidings.cli.configuration import settings_with_servers
+from tidings.backups.runs import Run, Task, list_runs
+from tidings.cli.backup_held import held
+from tidings.cli.backup_reach import megabytes, on_backups, run_now
+from tidings.cli.backup_restore import drill, restore, verify
 from tidings.cli.keys import json_option
-from tidings.deliveries.ledger.clock import time_of
-from tidings.errors import Misconfigured, Unavailable
-from tidings.platform.logging import configure_logging
-from tidings.platform.postgres import open_pool
-from tidings.settings import Settings, redacted_url
-
-T = TypeVar("T")
-FOLLOW_S = 0.5
-MEGABYTE = 1_000_000
 
 
 @click.group("backup", short_help="Make, list, prove and restore backups.")
@@ -41,7 +29,12 @@ def command() -> None:
     Examples:
       tidings backup run
       tidings backup list
+      tidings backup restore --into /var/lib/restored --to 2026-11-28T09:00:00Z
     """
+
+
+for later in (verify, restore, drill, held):
+    command.add_command(later)
 
 
 @command.command("run")
@@ -92,54 +85,6 @@ def list_(as_json: bool) -> None:
     sys.exit(0 if known and not wrong else 1)
 
 
-def on_backups(work: Callable[[Settings, Place, asyncpg.Pool], Awaitable[T]]) -> T:
-    """Run with the store and a connected database. Raises TidingsError when there is none."""
-
-    async def connected() -> T:
-        settings = settings_with_servers()
-        assert settings.database_url is not None
-        place = place_of(settings)
-        # What matters is told here; the log of a worker would stand between.
-        configure_logging(msgspec.structs.replace(settings, log_level="ERROR"), "backup")
-        try:
-            pool = await open_pool(settings.database_url, "tidings_worker", 4, "tidings cli")
-        except (OSError, TimeoutError, asyncpg.CannotConnectNowError) as error:
-            raise Unavailable(
-                f"PostgreSQL at {redacted_url(settings.database_url)} cannot be reached: {error}. Does Tidings run?"
-            ) from error
-        except asyncpg.PostgresError as error:
-            raise Misconfigured(f"TIDINGS_DATABASE_URL cannot be used: {error}. Has `tidings migrate` run?") from error
-        try:
-            return await work(settings, place, pool)
-        finally:
-            pool.terminate()
-
-    return asyncio.run(connected())
-
-
-async def run_now(settings: Settings, place: Place, pool: asyncpg.Pool, task: Task, backup: str | None = None) -> Run:
-    """Ask for it, and do it here unless a worker is quicker; as it ended."""
-    doer = Doer(settings, place, pool, f"{socket.gethostname()}:{os.getpid()}", watch)
-    async with pool.acquire() as connection:
-        asked = await ask(connection, task, "cli", await time_of(connection), backup)
-    while True:
-        if (done := await doer.do_next(only=asked.id)) is not None:
-            return done
-        async with pool.acquire() as connection:
-            now = await find_run(connection, asked.id)
-        assert now is not None, "runs are not deleted while they wait"
-        if now.state in ("done", "failed"):
-            return now
-        watch(now)
-        await asyncio.sleep(FOLLOW_S)
-
-
-def watch(run: Run) -> None:
-    if sys.stderr.isatty():
-        said = "waiting for its turn" if run.state == "waiting" else run.step or "beginning"
-        click.echo(f"\r{said}: {megabytes(run.plain_bytes)} read, {megabytes(run.sent_bytes)} in the store   ", err=True, nl=False)
-
-
 async def everything(place: Place, pool: asyncpg.Pool) -> tuple[list[Manifest | BackupFailed], list[Run]]:
     """What is in the store; and of the runs those that are not over, and the last ones that failed."""
     found = [one async for one in manifests(place.store, place.keys)]
@@ -160,15 +105,9 @@ def show(known: list[Manifest], runs: list[Run]) -> None:
     for one in known:
         age = f"{(datetime.now(UTC) - one.made_at).total_seconds() / 3600:.1f} h old"
         state = click.style(f"{one.state: <9}", fg={"verified": "green", "failed": "red"}.get(one.state))
-        click.echo(
-            f"{one.id}  {one.kind: <9} {state} {megabytes(one.size): >12}  {age: >14}  {one.reason or ''}".rstrip()
-        )
+        click.echo(f"{one.id}  {one.kind: <9} {state} {megabytes(one.size): >12}  {age: >14}  {one.reason or ''}".rstrip())
     if not known:
         click.echo("There is no backup in the store.")
     for run in runs:
         told = f"{run.failure}: {run.reason}" if run.state == "failed" else f"{run.step or ''} {megabytes(run.plain_bytes)} read"
         click.echo(f"{run.id}  {run.task: <9} {run.state: <9} {told}")
-
-
-def megabytes(size: int) -> str:
-    return f"{size / MEGABYTE:,.1f} MB"
