@@ -37,7 +37,7 @@ COPY --from=browser /build/src/tidings/browser/files src/tidings/browser/files
 # Without isolation: what builds the wheel is what the lock brought.
 RUN PATH="/tools/bin:$PATH" uv build --wheel --no-build-isolation --out-dir /dist \
     && VIRTUAL_ENV=/opt/tidings /tools/bin/uv pip install --no-deps --compile-bytecode /dist/*.whl \
-    && rm -r /opt/tidings/lib/python3*/site-packages/tests \
+    && rm -rf /opt/tidings/lib/python3*/site-packages/tests /opt/tidings/.lock \
     && find /opt/tidings -name '*.so' -exec strip --strip-unneeded {} +
 
 
