@@ -1,7 +1,7 @@
 """`tidings flags`."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ import msgspec
 
 from tidings.access.principals import Tenant
 from tidings.cli.directly import chosen_project, on_database, operator_name
+from tidings.cli.flag_words import default_of, explained_in_words, state_of, step_of, told_by
 from tidings.cli.keys import json_option
 from tidings.deliveries.connectors.registry import CONNECTORS
 from tidings.errors import Invalid, NotFound, TidingsError
@@ -17,11 +18,12 @@ from tidings.flags.evaluate import explain
 from tidings.flags.halts import PREFIX
 from tidings.flags.known import KNOWN, Known
 from tidings.flags.store import DEPLOYMENT, LAST_VERSION, get_flag, history, list_flags, remove_flag, set_flag
-from tidings.flags.structs import TARGETING_KEY, Definition, Explained, FlagChange, FlagHistory, FlagInfo, FlagPage, Serve, Split
+from tidings.flags.structs import TARGETING_KEY, Definition, Explained, FlagHistory, FlagInfo, FlagPage, Split
 from tidings.platform.postgres import Connection, Database, tenant_transaction
 from tidings.settings import Settings
 
-F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
 MOST_LISTED = 1000
 
 project_option = click.option("--project", metavar="PRJ", help="A flag of this project; of the deployment otherwise.")
@@ -264,55 +266,9 @@ def actor_of(by: str | None) -> str:
     return operator_name() if by is None else f"operator:{by}"
 
 
-T = TypeVar("T")
-
-
 def named(work: Callable[[], T]) -> T:
     """The member that was wrong stands before what is wrong with it."""
     try:
         return work()
     except Invalid as error:
         raise TidingsError(f"{error.field}: {error.detail}" if error.field else error.detail) from error
-
-
-# In words
-
-
-def state_of(definition: Definition | None) -> str:
-    if definition is None:
-        return "gone, or not readable"
-    if not definition.enabled:
-        return "off"
-    served = served_in_words(definition.serve)
-    return served if not definition.rules else f"{len(definition.rules)} rules, else {served}"
-
-
-def served_in_words(serve: Serve) -> str:
-    return serve if isinstance(serve, str) else ", ".join(f"{name} {weight:g}" for name, weight in serve.weights.items())
-
-
-def default_of(asked: Known) -> str:
-    return f"{'on' if asked.default else 'off'} (by default)"
-
-
-def told_by(flag: FlagInfo) -> str:
-    return f"version {flag.version}, {flag.changed_at:%Y-%m-%d %H:%M} by {flag.changed_by}" + (f": {flag.reason}" if flag.reason else "")
-
-
-def step_of(step: FlagChange) -> str:
-    before = "nothing" if step.before is None else state_of(step.before)
-    after = "nothing" if step.after is None else state_of(step.after)
-    why = f": {step.reason}" if step.reason else ""
-    return f"{step.version: >4}  {step.changed_at:%Y-%m-%d %H:%M:%S}  {before} → {after}  by {step.changed_by}{why}"
-
-
-def explained_in_words(found: Explained) -> str:
-    parts: Sequence[str | None] = (
-        f"{found.key} is {json.dumps(found.value)}",
-        None if found.variant is None else f"variant {found.variant}",
-        found.reason if found.rule is None else f"{found.reason}, rule {found.rule}",
-        None if found.bucket is None else f"at {found.bucket:.3f} of 100",
-        found.error_details,
-        f"version {found.version}" if found.version else "nobody set it",
-    )
-    return ", ".join(part for part in parts if part is not None)
