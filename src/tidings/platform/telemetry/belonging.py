@@ -55,7 +55,7 @@ _numbers = itertools.count()
 
 
 def new_request() -> str:
-    return f"{_own}{next(_numbers):x}"
+    return _own + str(next(_numbers))
 
 
 def request_in(header: bytes | None, context: Context | None) -> str:
