@@ -6,6 +6,8 @@ from pathlib import Path
 import boto3  # type: ignore[import-untyped]
 import pytest
 from backups.ground import Backups, Bucket, Ground
+from backups.house import House
+from backups.house import house as own_house
 from own_database import own_database
 from running import Servers
 
@@ -60,3 +62,10 @@ def backups(ground: Ground, database_url: str, tmp_path: Path, backup_url: str) 
 def in_folder(ground: Ground, database_url: str, tmp_path: Path) -> Backups:
     """Into a folder only, for what is the same in all stores."""
     return Backups(ground, ground.settings(tmp_path / "state", f"file://{tmp_path}/store"))
+
+
+@pytest.fixture(scope="package")
+async def house() -> AsyncIterator[House]:
+    """A deployment of its own, for base backups: they are of a whole cluster."""
+    async with own_house() as house:
+        yield house

@@ -6,24 +6,28 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import msgspec
-from running import SECRET, Running, end_somehow, running, start_servers, until
+from running import SECRET, Part, Running, end_somehow, running, start_servers, until
 
 from tidings.backups.archive import Archive, Covered
 from tidings.backups.doing import Doer
 from tidings.backups.drafts import Place, place_of
 from tidings.backups.journal import Journal
 from tidings.backups.manifest import Manifest, manifests
+from tidings.backups.recovery import THE_END, Moment
+from tidings.backups.restore import Restored, restore_into_folder
 from tidings.backups.runs import Run, ask
 from tidings.backups.runs import Task as Name
 from tidings.backups.streaming import stream_wal
 from tidings.deliveries.ledger.clock import time_of
 from tidings.events.cursor import new_epoch
+from tidings.platform.embedded.postgres import WITHOUT_DURABILITY, EmbeddedPostgres
 from tidings.platform.ending import end_tasks
 from tidings.platform.migrate import migrate
 from tidings.settings import Settings
@@ -91,7 +95,8 @@ class House:
             covered = await archive.covered()
             return covered if covered and at(covered.position) >= at(wanted) else None
 
-        return await until(is_there, 30, f"the WAL up to {wanted} is in the store")
+        covered: Covered = await until(is_there, 30, f"the WAL up to {wanted} is in the store")
+        return covered
 
     async def journal(self) -> None:
         """Written up to now."""
@@ -107,9 +112,43 @@ class House:
         async with connected(self.tidings.servers.database_url) as connection:
             return await connection.fetchrow(sql)
 
-    def folder(self, name: str) -> Path:
+    def folder(self) -> Path:
         """A new one, not there yet."""
-        return self.tmp / name
+        return self.tmp / uuid4().hex[:8]
+
+    async def restore(self, manifest: Manifest, moment: Moment = THE_END, into: Path | None = None) -> Restored:
+        return await restore_into_folder(self.settings, self.place, manifest, moment, into or self.folder(), lambda *_: None)
+
+    @asynccontextmanager
+    async def other_store(self) -> AsyncIterator["House"]:
+        """As it is, with a copy of the store that a test may damage."""
+        copy = self.folder()
+        shutil.copytree(self.tmp / "store", copy)
+        yield replace(self, settings=msgspec.structs.replace(self.settings, backup_url=f"file://{copy}"))
+        shutil.rmtree(copy)
+
+    @property
+    def store(self) -> Path:
+        folder = self.place.store.folder
+        assert folder is not None
+        return folder
+
+
+@asynccontextmanager
+async def opened(restored: Restored) -> AsyncIterator[Part]:
+    """What was restored into a folder, under a server of its own."""
+    assert restored.state is not None
+    part = Part(EmbeddedPostgres(Path(restored.state), WITHOUT_DURABILITY))
+    await part.start()
+    try:
+        yield part
+    finally:
+        await end_somehow(part)
+
+
+def url_of(part: Part) -> str:
+    assert isinstance(part.program, EmbeddedPostgres)
+    return part.program.url
 
 
 def at(position: str) -> int:

@@ -15,7 +15,7 @@ from tidings.backups.manifest import Manifest, manifests
 from tidings.backups.runs import Run, Task, list_runs
 from tidings.cli.backup_held import held
 from tidings.cli.backup_reach import megabytes, on_backups, run_now
-from tidings.cli.backup_restore import drill, restore, verify
+from tidings.cli.backup_restore import drill, restore, settle, verify
 from tidings.cli.keys import json_option
 
 
@@ -33,7 +33,7 @@ def command() -> None:
     """
 
 
-for later in (verify, restore, drill, held):
+for later in (verify, restore, settle, drill, held):
     command.add_command(later)
 
 

@@ -1,4 +1,4 @@
-"""`tidings backup verify`, `restore` and `drill`."""
+"""`tidings backup verify`, `restore`, `settle` and `drill`."""
 
 import asyncio
 import json
@@ -13,12 +13,13 @@ import msgspec
 from tidings.backups.drafts import Place, place_of
 from tidings.backups.errors import Missing
 from tidings.backups.manifest import Manifest, manifests, read_manifest
+from tidings.backups.readiness import Ready, make_ready
 from tidings.backups.recovery import Moment, choose
 from tidings.backups.restore import Restored, restore_into_database, restore_into_folder
 from tidings.backups.runs import Run, Task
 from tidings.backups.segments import position_of
 from tidings.cli.backup_reach import on_backups, run_now
-from tidings.cli.configuration import settings_from_environment
+from tidings.cli.configuration import settings_from_environment, settings_with_servers
 from tidings.cli.keys import json_option
 from tidings.cli.moments import moment
 from tidings.errors import Misconfigured
@@ -113,6 +114,28 @@ def restore(backup: str | None, into: str, time: datetime | None, position: str 
         click.echo("\n".join(lines_of(restored)))
 
 
+@click.command("settle")
+@click.option("--yes", is_flag=True, help="It was restored, and no worker of Tidings runs on it.")
+@json_option
+def settle(yes: bool, as_json: bool) -> None:
+    """Make the database of TIDINGS_DATABASE_URL ready to go on, after it was restored by other means (a provider's snapshot, pgBackRest).
+
+    What `tidings backup restore` does at its end: this version's schema, the journal of revoked keys and erased people, new epochs; and
+    deliveries that were on their way are held. Before any process of Tidings is started on it.
+
+    \b
+    Example:
+      tidings backup settle --yes
+    """
+    if not yes:
+        raise Misconfigured("This holds every delivery that waits and resets every stream. Say --yes if the database was restored.")
+    settings = settings_with_servers()
+    assert settings.database_url is not None
+    configure_logging(msgspec.structs.replace(settings, log_level="ERROR"), "backup")
+    ready = asyncio.run(make_ready(settings, place_of(settings), settings.database_url, tell))
+    click.echo(json.dumps(msgspec.to_builtins(ready)) if as_json else "\n".join(ready_lines(ready)))
+
+
 def position_given(position: str | None) -> str | None:
     """Raises Misconfigured."""
     if position is not None:
@@ -152,14 +175,18 @@ def tell(step: str, done: int, of: int) -> None:
 
 
 def lines_of(restored: Restored) -> list[str]:
-    ready = restored.ready
     lines = [f"Restored {restored.backup} in {restored.seconds:g} s."]
     if restored.data is not None:
         lines.append(f"  Cluster      {restored.data}")
     if restored.state is not None:
         lines.append(f"  To run it    TIDINGS_STATE_DIR={restored.state} tidings run")
-    lines.append(f"  Epochs       new on {len(ready.epochs)} shards: clients are told to read their inbox")
+    return lines + ready_lines(restored.ready)
+
+
+def ready_lines(ready: Ready) -> list[str]:
     replayed = ", ".join(f"{count} {kind}" for kind, count in sorted(ready.replayed.items()) if count)
-    lines.append(f"  Made true    {replayed or 'nothing was revoked or erased since'}")
-    lines.append(f"  Deliveries   {ready.held} held for review" + ("; see `tidings backup held list`" if ready.held else ""))
-    return lines
+    return [
+        f"  Epochs       new on {len(ready.epochs)} shards: clients are told to read their inbox",
+        f"  Made true    {replayed or 'nothing was revoked or erased since'}",
+        f"  Deliveries   {ready.held} held for review" + ("; see `tidings backup held list`" if ready.held else ""),
+    ]

@@ -1,0 +1,111 @@
+"""Base backups and the WAL after them: what is in the store, and what a loss of the server leaves."""
+
+import asyncio
+import shutil
+from datetime import datetime
+
+from backups.house import House, at, connected, opened, url_of
+from running import until
+
+from tidings.backups.segments import missing, named, number_of, position_of, segment_at, text_of
+from tidings.backups.slot import NAME
+from tidings.backups.wal_pruning import prune_wal
+
+SIZE = 16 * 1024 * 1024
+
+
+def test_positions_and_segments_go_both_ways() -> None:
+    assert text_of(position_of("A/30000028")) == "A/30000028"
+    assert segment_at(2, position_of("1/FF000000"), SIZE) == "0000000200000001000000FF"
+    assert number_of("0000000200000001000000FF", SIZE) + 1 == number_of("000000020000000200000000", SIZE)
+
+
+def test_a_gap_is_named_and_another_timeline_closes_none() -> None:
+    there = (
+        [named(1, number, SIZE) for number in (3, 4, 6)] + [named(2, number, SIZE) for number in (6, 7)] + [named(2, 8, SIZE) + ".partial"]
+    )
+    assert missing(there, named(1, 3, SIZE), SIZE) == [named(1, 5, SIZE)]
+    assert missing(there, named(1, 6, SIZE), SIZE) == []
+
+
+async def test_what_was_streamed_until_the_server_was_killed_is_restored(house: House) -> None:
+    """Nothing is asked of the dead server: the store is all there is."""
+    async with house.streaming():
+        base = await house.base()
+        await house.execute("CREATE TABLE IF NOT EXISTS marks (at timestamptz)")
+        for _ in range(20):
+            await house.execute("INSERT INTO marks SELECT clock_timestamp() FROM generate_series(1, 1000)")
+        # One segment closes, so that there are whole ones and one that grows.
+        await house.execute("SELECT pg_switch_wal()")
+        await house.execute("INSERT INTO marks VALUES (clock_timestamp())")
+        marked: datetime = (await house.fetchrow("SELECT max(at) FROM marks"))[0]
+        await house.covered()
+        await house.tidings.postgres.kill()
+    try:
+        restored = await house.restore(base)
+        async with opened(restored) as postgres, connected(url_of(postgres)) as connection:
+            assert await connection.fetchval("SELECT max(at) FROM marks") == marked
+            assert await connection.fetchval("SELECT count(*) FROM marks") == 20_001
+    finally:
+        await house.tidings.mend()
+
+
+async def test_a_spool_that_is_lost_makes_no_gap(house: House) -> None:
+    """The server keeps what the store has not got, whatever a worker had received."""
+    async with house.streaming():
+        await house.covered()
+    before = (await (await house.archive()).covered()).position  # type: ignore[union-attr]
+    await house.execute("CREATE TABLE IF NOT EXISTS marks (at timestamptz)")
+    for _ in range(3):
+        await house.execute("INSERT INTO marks VALUES (clock_timestamp())")
+        await house.execute("SELECT pg_switch_wal()")
+    shutil.rmtree(house.settings.state_dir / "wal")
+    async with house.streaming():
+        after = await house.covered()
+    names = await (await house.archive()).names()
+    assert missing(names, segment_at(after.timeline, at(before), SIZE), SIZE) == []
+
+
+async def test_wal_that_the_server_gave_up_begins_anew_and_asks_for_a_base_backup(house: House) -> None:
+    async with house.streaming():
+        await house.covered()
+    await house.execute(f"SELECT pg_drop_replication_slot('{NAME}')")
+    house.wants_base.clear()
+    async with house.streaming():
+        await house.covered()
+    assert house.wants_base == [True]
+
+
+async def test_of_two_workers_one_streams_and_the_other_takes_over(house: House) -> None:
+    async with house.streaming():
+        await house.covered()
+        async with house.streaming():
+            await asyncio.sleep(0)
+            assert (await house.fetchrow("SELECT count(*) FROM pg_stat_replication"))[0] == 1
+
+
+async def test_the_slot_is_bounded(house: House) -> None:
+    """Else a worker that is away would fill the disk of the server."""
+    assert (await house.fetchrow("SHOW max_slot_wal_keep_size"))[0] == "4GB"
+
+    async def knows_its_room() -> bool:
+        row = await house.fetchrow(f"SELECT safe_wal_size > 0 FROM pg_replication_slots WHERE slot_name = '{NAME}'")
+        return row is not None and bool(row[0])
+
+    async with house.streaming():
+        await until(knows_its_room, 20, "the slot has a bound")
+
+
+async def test_wal_that_no_base_backup_needs_is_deleted(house: House) -> None:
+    async with house.other_store() as other, other.streaming():
+        await other.execute("SELECT pg_switch_wal()")
+        base = await other.base()
+        await other.covered()
+        archive, now = await other.archive(), base.made_at
+        assert base.wal is not None
+        before = await archive.names()
+        assert any(name < base.wal.first for name in before)
+        await prune_wal(other.place, [base], other.settings.backup_retention, now)
+        left = await archive.names()
+        assert {name for name in before if name >= base.wal.first} <= left
+        assert not [name for name in left if name < base.wal.first]

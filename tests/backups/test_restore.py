@@ -1,0 +1,243 @@
+"""Bringing backups back: to a moment, into what is new only, and what is told when something is wrong."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import msgspec
+import pytest
+from backups.ground import rows_of
+from backups.house import House, connected, opened, url_of
+from running import Project, until
+
+from tidings.backups.errors import BackupFailed, Damaged, DiskFull, Missing, WrongKey
+from tidings.backups.loading import load
+from tidings.backups.manifest import Manifest, write_manifest
+from tidings.backups.recovery import Moment
+from tidings.backups.restore import restore_into_database
+from tidings.errors import Misconfigured
+from tidings.events.cursor import new_epoch
+from tidings.platform import migrate as migrating
+from tidings.platform import migrations
+
+MIB = 1024 * 1024
+
+
+class Past(msgspec.Struct):
+    """A house with a history: a base backup, then a table, dropped at `dropped`. before: what the clock said a moment before."""
+
+    base: Manifest
+    dump: Manifest
+    before: datetime
+    position: str
+    project: Project
+
+
+@pytest.fixture(scope="module")
+async def past(house: House) -> AsyncIterator[Past]:
+    project = await house.tidings.new_project()
+    await project.publish("hello", ["alice"])
+    async with house.streaming():
+        base = await house.base()
+        await house.execute("CREATE TABLE victim AS SELECT generate_series(1, 1000) AS number")
+        position = (await house.fetchrow("SELECT pg_current_wal_insert_lsn()::text"))[0]
+        before = (await house.fetchrow("SELECT clock_timestamp()"))[0]
+
+        async def passed() -> bool:
+            return bool((await house.fetchrow("SELECT clock_timestamp() - interval '1 second'"))[0] >= before)
+
+        await until(passed, 10, "a second")
+        await house.execute("DROP TABLE victim")
+        await house.execute("SELECT pg_switch_wal()")
+        await house.execute("CREATE TABLE newer AS SELECT 1")
+        await house.covered()
+    run = await house.run("logical")
+    assert run.state == "done", run.reason
+    yield Past(base, await house.manifest(run.id), before, position, project)
+    await house.execute("DROP TABLE newer")
+
+
+@pytest.mark.parametrize("by", ["time", "position"])
+async def test_a_dropped_table_is_back_as_of_the_second_before(house: House, past: Past, by: str) -> None:
+    moment = Moment(time=past.before) if by == "time" else Moment(position=past.position)
+    async with opened(await house.restore(past.base, moment)) as postgres, connected(url_of(postgres)) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM victim") == 1000
+        assert await connection.fetchval("SELECT to_regclass('newer')") is None
+
+
+async def test_a_moment_after_the_last_commit_is_its_end_if_the_store_knows_that_nothing_followed(house: House, past: Past) -> None:
+    covered = await (await house.archive()).covered()
+    assert covered is not None
+    async with opened(await house.restore(past.base, Moment(time=covered.at))) as postgres, connected(url_of(postgres)) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM newer") == 1
+    with pytest.raises(Missing, match="goes up to"):
+        await house.restore(past.base, Moment(time=covered.at + timedelta(minutes=1)))
+
+
+async def test_a_restore_into_what_is_not_empty_changes_nothing(house: House, past: Past) -> None:
+    target = house.folder()
+    target.mkdir()
+    (target / "mine").write_text("precious")
+    with pytest.raises(Misconfigured, match="not empty"):
+        await house.restore(past.base, into=target)
+    assert [path.name for path in target.iterdir()] == ["mine"]
+    with pytest.raises(Misconfigured, match="not empty"):
+        await restore_into_database(house.settings, house.place, past.dump, house.tidings.servers.database_url, lambda *_: None)
+
+
+async def test_one_missing_segment_is_named_and_what_lies_before_it_can_be_restored(house: House, past: Past) -> None:
+    async with house.other_store() as other:
+        archive = await other.archive()
+        assert past.base.wal is not None
+        gap = sorted(name for name in await archive.names() if name > past.base.wal.last and len(name) == 24)[0]
+        await archive.forget([gap])
+        with pytest.raises(Missing, match=gap):
+            await other.restore(past.base)
+        run = await other.run("verify", past.base.id)
+        assert (run.state, run.failure) == ("failed", "missing")
+        assert run.reason is not None and gap in run.reason
+        assert (await other.manifest(past.base.id)).state == "failed"
+        assert (await other.manifest(past.dump.id)).state == "made"
+
+
+async def test_one_flipped_byte_is_found_and_nothing_is_left_in_the_folder(house: House, past: Past) -> None:
+    async with house.other_store() as other:
+        part = sorted((other.store / "backups" / past.base.id / "base").iterdir())[0]
+        flip(part)
+        target = other.folder()
+        with pytest.raises(Damaged, match="base/000001"):
+            await other.restore(past.base, into=target)
+        assert not (target / "postgres" / "data").exists() and not (target / "servers.json").exists()
+        run = await other.run("verify", past.base.id)
+        assert (run.state, run.failure) == ("failed", "damaged")
+        assert part.exists()
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+async def test_a_flipped_byte_of_the_wal_is_found(house: House, past: Past) -> None:
+    async with house.other_store() as other:
+        archive = await other.archive()
+        assert past.base.wal is not None
+        flip(other.store / archive.path(past.base.wal.last))
+        with pytest.raises(Damaged, match=past.base.wal.last):
+            await other.restore(past.base)
+
+
+async def test_another_key_is_told_from_damage(house: House, past: Past) -> None:
+    other = msgspec.structs.replace(house.settings, backup_keys=(bytes(32),))
+    foreign = House(house.tidings, other, house.tmp)
+    with pytest.raises(WrongKey, match="TIDINGS_BACKUP_KEYS"):
+        await foreign.manifest(past.base.id)
+    with pytest.raises(WrongKey):
+        await foreign.restore(past.base)
+
+
+@pytest.fixture
+def small_disk(house: House) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("a small disk is a mount, and mounts are root's")
+    disk = house.folder()
+    disk.mkdir(mode=0o711)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16M,mode=0711", "tmpfs", str(disk)], capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"this container may not mount a small disk: {mounted.stderr.decode().strip()}")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=False)
+    shutil.rmtree(disk, ignore_errors=True)
+
+
+async def test_a_disk_without_room_is_told_before_it_is_filled(house: House, past: Past, small_disk: Path) -> None:
+    with pytest.raises(DiskFull, match="MiB free"):
+        await house.restore(past.base, into=small_disk)
+    assert shutil.disk_usage(small_disk).used < MIB
+
+
+async def test_a_full_disk_ends_unpacking_by_name(house: House, past: Past, small_disk: Path) -> None:
+    """Somebody else fills it meanwhile."""
+    lying = msgspec.structs.replace(
+        past.base, artefacts=tuple(msgspec.structs.replace(artefact, plain_size=1) for artefact in past.base.artefacts)
+    )
+    with pytest.raises(DiskFull):
+        await house.restore(lying, into=small_disk)
+    assert shutil.disk_usage(small_disk).used < MIB
+
+
+@pytest.fixture
+async def empty_database(house: House) -> AsyncIterator[str]:
+    name = f"empty_{uuid4().hex[:8]}"
+    await house.execute(f"CREATE DATABASE {name}")
+    yield house.tidings.servers.database_url.rsplit("/", 1)[0] + f"/{name}"
+    await house.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def test_a_dump_goes_into_an_empty_database_of_the_same_cluster_with_new_epochs(
+    house: House, past: Past, empty_database: str
+) -> None:
+    await restore_into_database(house.settings, house.place, past.dump, empty_database, lambda *_: None)
+    async with connected(empty_database) as connection:
+        epochs = dict(await connection.fetch("SELECT shard, epoch FROM shards"))
+    assert not {head.epoch for head in past.dump.content.heads.values()} & set(epochs.values())
+    assert (await rows_of(empty_database))["projects"] == past.dump.content.rows["projects"]
+
+
+async def test_a_dump_of_the_schema_before_is_restored_and_migrated(house: House, past: Past, empty_database: str) -> None:
+    old = empty_database + "_before"
+    await house.execute(f"CREATE DATABASE {old.rsplit('/', 1)[1]}")
+    try:
+        await migrate_all_but_the_newest(old)
+        before = msgspec.structs.replace(house.settings, database_url=old)
+        run = await House(house.tidings, before, house.tmp).run("logical")
+        assert run.state == "done", run.reason
+        restored = await restore_into_database(house.settings, house.place, await house.manifest(run.id), empty_database, lambda *_: None)
+        assert len(restored.ready.migrated) == 1
+    finally:
+        await house.execute(f"DROP DATABASE {old.rsplit('/', 1)[1]} WITH (FORCE)")
+
+
+async def migrate_all_but_the_newest(url: str) -> None:
+    async with migrating.login(url) as connection:
+        for _ in range(len(list(Path(migrations.__file__).parent.glob("tidings_*.py"))) - 1):
+            await migrating.run_next(connection)
+        await migrating.make_shards(connection, 2, new_epoch)
+
+
+async def test_a_dump_that_breaks_off_leaves_the_database_empty(house: House, past: Past, empty_database: str) -> None:
+    async with house.other_store() as other:
+        parts = sorted((other.store / "backups" / past.dump.id / "dump").iterdir())
+        flip(parts[-1])
+        with pytest.raises(BackupFailed):
+            await load(other.settings, other.place, past.dump, empty_database, lambda _: None)
+    connection = await asyncpg.connect(empty_database)
+    assert await connection.fetchval("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == 0
+    await connection.close()
+
+
+@pytest.mark.parametrize("kind", ["base", "dump"])
+async def test_a_good_backup_is_proven_by_restoring_it_and_serving_an_inbox(house: House, past: Past, kind: str) -> None:
+    backup = past.base if kind == "base" else past.dump
+    run = await house.run("verify", backup.id)
+    assert run.state == "done", run.reason
+    assert run.result is not None and run.result["served"] == "an inbox with 1 items"
+    proven = await house.manifest(backup.id)
+    assert proven.state == "verified" and proven.verified_at is not None
+
+
+async def test_a_backup_that_lost_rows_is_called_bad(house: House, past: Past) -> None:
+    """Its figures are of more than it holds."""
+    async with house.other_store() as other:
+        rows = past.dump.content.rows | {"projects": past.dump.content.rows["projects"] + 1}
+        lying = msgspec.structs.replace(past.dump, content=msgspec.structs.replace(past.dump.content, rows=rows))
+        await write_manifest(other.place.store, other.place.keys, lying)
+        run = await other.run("verify", past.dump.id)
+        assert (run.state, run.failure) == ("failed", "damaged")
+        assert run.reason is not None and "projects" in run.reason
