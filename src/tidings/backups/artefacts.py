@@ -159,5 +159,5 @@ def no_room(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(f"{folder} has no room for what is to be uploaded.") from error
+            raise DiskFull(f"{folder} has no room for what is to be written there.") from error
         raise

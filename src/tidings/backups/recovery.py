@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tidings.backups.archive import Archive, Row
+from tidings.backups.artefacts import no_room
 from tidings.backups.cluster import Cluster, RecoveryEnded, started
 from tidings.backups.drafts import Place
 from tidings.backups.errors import Damaged, Missing
@@ -88,7 +89,8 @@ class Recovery:
             while waiting:
                 name = waiting.pop()
                 path = folder / name.removesuffix(PARTIAL)
-                await asyncio.to_thread(path.write_bytes, await self.archive.get(name))
+                with no_room(folder):
+                    await asyncio.to_thread(path.write_bytes, await self.archive.get(name))
                 give_to_runner(path)
                 done += 1
                 self.tell("fetching WAL", done, len(row.names))

@@ -34,6 +34,8 @@ TOLD_EVERY_S = 20.0
 RECEIVED_WITHIN_S = 30.0
 LOOK_S = 0.05
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+# A worker whose machine is gone keeps its lock until the server misses it.
+SESSION = {"application_name": "tidings backup", "tcp_keepalives_idle": "5", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
 UNBOUNDED, GONE = "-1", "has already been removed"
 NOW = "SELECT pg_current_wal_flush_lsn()::text AS position, clock_timestamp() AS at"
 RECEIVED = "SELECT coalesce(bool_or(write_lsn >= $2::text::pg_lsn), false) FROM pg_stat_replication WHERE application_name = $1"
@@ -55,10 +57,7 @@ async def stream_wal(settings: Settings, place: Place, on_new: OnNew) -> None:
     lag = Lag()
     while True:
         try:
-            async with session(settings, place, on_new) as stream:
-                if stream is None:
-                    await asyncio.sleep(LONGEST_PAUSE_S)
-                    continue
+            async with session(settings, place, on_new, lag) as stream:
                 lag.follow(stream)
                 async for _ in stream.steps():
                     if troubled:
@@ -86,6 +85,11 @@ class Lag:
         self.stream = stream
         BACKUP_WAL_LAG.set_function(self.seconds)
 
+    def leave_to_another(self) -> None:
+        """Who streams tells."""
+        self.stream = None
+        BACKUP_WAL_LAG.set_function(lambda: 0.0)
+
     def seconds(self) -> float:
         if self.stream is not None and self.stream.looked_at is not None:
             self.since = self.stream.looked_at
@@ -93,13 +97,13 @@ class Lag:
 
 
 @asynccontextmanager
-async def session(settings: Settings, place: Place, on_new: OnNew) -> AsyncIterator["Stream | None"]:
-    """None when another worker streams. Raises BackupFailed."""
-    connection = await asyncpg.connect(replication_url(settings), timeout=10, command_timeout=30)
+async def session(settings: Settings, place: Place, on_new: OnNew, lag: Lag) -> AsyncIterator["Stream"]:
+    """Begins when no other worker streams. Raises BackupFailed."""
+    connection = await asyncpg.connect(replication_url(settings), timeout=10, command_timeout=30, server_settings=SESSION)
     try:
-        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", STREAMING_LOCK):
-            yield None
-            return
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", STREAMING_LOCK):
+            lag.leave_to_another()
+            await asyncio.sleep(EVERY_S)
         server, slot = await look_at_server(connection), await ensure_slot(connection)
         if server.keeps == UNBOUNDED:
             logger.warning("max_slot_wal_keep_size is not set: should no worker stream, the WAL it kept would fill the server's disk.")

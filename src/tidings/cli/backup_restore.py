@@ -22,9 +22,10 @@ from tidings.cli.backup_reach import on_backups, run_now
 from tidings.cli.configuration import settings_from_environment, settings_with_servers
 from tidings.cli.keys import json_option
 from tidings.cli.moments import moment
-from tidings.errors import Misconfigured
+from tidings.errors import Misconfigured, Unavailable
 from tidings.platform.logging import configure_logging
-from tidings.settings import Settings
+from tidings.platform.postgres import POSTGRES_AWAY
+from tidings.settings import Settings, redacted_url
 
 URLS = ("postgresql://", "postgres://")
 SHOWN_PER = 100
@@ -150,7 +151,10 @@ async def brought_back(settings: Settings, place: Place, backup: str | None, wan
     manifest = await chosen(place, backup, wanted, into)
     click.echo(f"Restoring {manifest.id} ({manifest.kind}, of {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC).", err=True)
     if into.startswith(URLS):
-        return await restore_into_database(settings, place, manifest, into, tell)
+        try:
+            return await restore_into_database(settings, place, manifest, into, tell)
+        except POSTGRES_AWAY as error:
+            raise Unavailable(f"{redacted_url(into)} cannot be restored into: {error or type(error).__name__}") from error
     return await restore_into_folder(settings, place, manifest, wanted, Path(into), tell)
 
 
