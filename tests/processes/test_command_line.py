@@ -14,6 +14,8 @@ COMMANDS = [
     "keys", "keys create", "keys list", "keys rotate", "keys revoke",
     "projects", "projects create", "projects list", "projections", "projections rebuild",
     "vault", "vault status", "vault rewrap", "backup", "backup run", "backup list",
+    "backup verify", "backup restore", "backup settle", "backup drill",
+    "backup held", "backup held list", "backup held release", "backup held cancel",
     "endpoints", "endpoints list", "endpoints create", "endpoints show", "endpoints disable", "endpoints enable", "endpoints rotate",
     "endpoints delete", "integrations", "integrations list", "integrations create", "integrations show", "integrations disable",
     "integrations enable", "integrations delete", "integrations payment-link",

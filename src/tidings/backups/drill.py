@@ -19,7 +19,7 @@ from tidings.backups.manifest import Manifest, manifests
 from tidings.backups.recovery import THE_END, Moment, choose
 from tidings.backups.restore import Opened
 from tidings.backups.segments import position_of
-from tidings.backups.verify import chosen, proven
+from tidings.backups.verify import proven
 from tidings.backups.work import Result, Work
 from tidings.platform.postgres import POSTGRES_AWAY, Connection
 
@@ -41,18 +41,18 @@ class Dropped(NamedTuple):
 
 async def drill(work: Work) -> Result:
     """Raises BackupFailed: then a loss would cost more than was thought."""
-    base = await streamed_base(work.place)
+    known = [one async for one in manifests(work.place.store, work.place.keys) if isinstance(one, Manifest)]
+    base = await streamed_base(work.place, known)
     if base is None:
-        return await restored_newest(work)
+        return await restored_newest(work, known)
     try:
         return await point_in_time(work, base)
     except POSTGRES_AWAY as error:
         raise BackupFailed(f"PostgreSQL failed during the drill: {error or type(error).__name__}") from error
 
 
-async def streamed_base(place: Place) -> Manifest | None:
+async def streamed_base(place: Place, known: list[Manifest]) -> Manifest | None:
     """The newest base backup, if the WAL after it comes into the store."""
-    known = [one async for one in manifests(place.store, place.keys) if isinstance(one, Manifest)]
     try:
         base = choose(known, THE_END)
     except Missing:
@@ -67,8 +67,10 @@ def archive_of(place: Place, base: Manifest) -> Archive:
     return Archive(place, base.origin.server, base.wal.segment_bytes)
 
 
-async def restored_newest(work: Work) -> Result:
-    manifest = await chosen(work.place, None)
+async def restored_newest(work: Work, known: list[Manifest]) -> Result:
+    if not known:
+        raise Missing("There is no backup in the store.")
+    manifest = max(known, key=lambda one: one.made_at)
     work.run.backup = manifest.id
     rpo_s = (datetime.now(UTC) - manifest.began_at).total_seconds()
     result = await proven(work, manifest, THE_END)

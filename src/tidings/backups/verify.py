@@ -22,11 +22,13 @@ from tidings.backups.work import Result, Work
 from tidings.platform.postgres import Database, open_database
 from tidings.vault import load_vault
 
+NEVER = datetime.min.replace(tzinfo=UTC)
+
 
 async def verify(work: Work) -> Result:
-    """The backup that the run names, else the newest. What it finds is written into the backup's manifest.
+    """The backup that the run names, else the newest of the kind that was not tried for longer.
 
-    Raises BackupFailed. A backup is called bad only for what is wrong with itself: not when there is no room here, or no program.
+    What it finds is written into the backup's manifest. Raises BackupFailed. A backup is called bad only for what is wrong with itself: not when there is no room here, or no program.
     """
     manifest = await chosen(work.place, work.run.backup)
     work.run.backup = manifest.id
@@ -43,13 +45,13 @@ async def chosen(place: Place, backup: str | None) -> Manifest:
     """Raises Missing."""
     if backup is not None:
         return await read_manifest(place.store, place.keys, backup)
-    newest = None
+    newest: dict[str, Manifest] = {}
     async for one in manifests(place.store, place.keys):
-        if isinstance(one, Manifest) and (newest is None or one.made_at > newest.made_at):
-            newest = one
-    if newest is None:
+        if isinstance(one, Manifest) and (one.kind not in newest or one.made_at > newest[one.kind].made_at):
+            newest[one.kind] = one
+    if not newest:
         raise Missing("There is no backup in the store.")
-    return newest
+    return min(newest.values(), key=lambda one: one.checked_at or NEVER)
 
 
 async def furthest(place: Place, manifest: Manifest) -> Moment:
