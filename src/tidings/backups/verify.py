@@ -28,7 +28,8 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 async def verify(work: Work) -> Result:
     """The backup that the run names, else the newest of the kind that was not tried for longer.
 
-    What it finds is written into the backup's manifest. Raises BackupFailed. A backup is called bad only for what is wrong with itself: not when there is no room here, or no program.
+    What it finds is written into the backup's manifest.
+    Raises BackupFailed. A backup is called bad only for what is wrong with itself: not when there is no room here, or no program.
     """
     manifest = await chosen(work.place, work.run.backup)
     work.run.backup = manifest.id
