@@ -3,7 +3,6 @@
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -12,7 +11,7 @@ from running import Project
 from telemetry.conftest import Telling
 
 from tidings import __version__
-from tidings.deliveries.sending.queue import EARLIER, JOB, open_queue
+from tidings.deliveries.sending.queue import JOB, open_queue
 
 CANARY = "canary-7Qz9+body/and=more"
 
@@ -62,7 +61,7 @@ async def test_a_connector_that_fails_is_reported_without_its_secrets(telling: T
 
 async def test_a_job_that_fails_is_reported(telling: Telling) -> None:
     queue = open_queue(telling.tidings.environment["TIDINGS_REDIS_URL"])
-    await queue.enqueue_job(JOB, _defer_until=datetime.now(UTC) - EARLIER)
+    await queue.enqueue_job(JOB)
     await queue.aclose(close_connection_pool=True)
     event = await telling.sentry.event(of("deliveries", "IndexError"), "of the job")
     assert event["transaction"] == "job" and "arq" in event["sdk"]["integrations"]
