@@ -211,6 +211,12 @@ async def migrate_all_but_the_newest(url: str) -> None:
         await migrating.make_shards(connection, 2, new_epoch)
 
 
+async def test_a_backup_of_a_later_version_is_left_to_that_version(house: House, past: Past, empty_database: str) -> None:
+    later = msgspec.structs.replace(past.dump, origin=msgspec.structs.replace(past.dump.origin, migration="2999-01-01T00:00:00:000000"))
+    with pytest.raises(Misconfigured, match="later version"):
+        await restore_into_database(house.settings, house.place, later, empty_database, lambda *_: None)
+
+
 async def test_a_dump_that_breaks_off_leaves_the_database_empty(house: House, past: Past, empty_database: str) -> None:
     async with house.other_store() as other:
         parts = sorted((other.store / "backups" / past.dump.id / "dump").iterdir())

@@ -26,6 +26,7 @@ from tidings.errors import Misconfigured
 from tidings.platform.embedded.memory import Server, free_port, remember
 from tidings.platform.embedded.place import data_folder, make_state
 from tidings.platform.embedded.postgres import DATABASE, LOGIN
+from tidings.platform.migrate import newest_migration
 from tidings.platform.secrets import FILE as SECRET_FILE
 from tidings.settings import Settings
 from tidings.vault.ring import FILE as RING_FILE
@@ -89,6 +90,7 @@ async def restore_into_folder(settings: Settings, place: Place, manifest: Manife
 async def restore_into_database(settings: Settings, place: Place, manifest: Manifest, url: str, tell: Tell) -> Restored:
     """Raises Misconfigured when it is not empty, and for a base backup, which is a cluster; BackupFailed."""
     begun = time.monotonic()
+    refuse_of_later_version(manifest)
     if manifest.kind != "logical":
         raise Misconfigured(f"{manifest.id} is a base backup: it is restored into a folder (--into FOLDER), as a cluster of its own.")
     await load(settings, place, manifest, url, lambda done: tell("loading", done, plain_size(manifest)))
@@ -101,6 +103,7 @@ async def restored(
     settings: Settings, place: Place, manifest: Manifest, moment: Moment, folder: Path, options: Mapping[str, str], tell: Tell
 ) -> AsyncIterator[Opened]:
     """As it was, before anything is made ready. folder: empty, of the servers' user; the cluster comes to lie in `folder/data`."""
+    refuse_of_later_version(manifest)
     major = int(manifest.origin.postgres.split(".")[0])
     if manifest.wal is not None:
         programs = await server_programs(settings, major, or_later=False)
@@ -121,6 +124,15 @@ async def restored(
         connection.terminate()
         await load(settings, place, manifest, opened.url, lambda done: tell("loading", done, plain_size(manifest)))
         yield opened
+
+
+def refuse_of_later_version(manifest: Manifest) -> None:
+    """Raises Misconfigured."""
+    if manifest.origin.migration > newest_migration():
+        raise Misconfigured(
+            f"{manifest.id} was made by a later version of Tidings ({manifest.origin.product}, schema {manifest.origin.migration}): "
+            "restore it with that one."
+        )
 
 
 def plain_size(manifest: Manifest) -> int:

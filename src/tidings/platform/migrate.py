@@ -16,6 +16,7 @@ import io
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import asyncpg
 from piccolo.apps.migrations.commands.forwards import run_forwards
@@ -25,6 +26,7 @@ from tidings.errors import Misconfigured, TidingsError
 from tidings.platform.postgres import piccolo_uses
 
 OLDEST_POSTGRES = 14
+FOLDER = Path(__file__).parent / "migrations"
 # Any number, the same in every version of Tidings.
 MIGRATION_LOCK = 7_216_044_912
 
@@ -58,6 +60,13 @@ async def migrate(url: str, shards: int, new_epoch: Callable[[], str]) -> list[s
         await make_shards(connection, shards, new_epoch)
         await connection.execute(LET_BACKUP_READ)
     return ran
+
+
+def newest_migration() -> str:
+    """The id of the last one that this version knows."""
+    return max(
+        line.split('"')[1] for path in FOLDER.glob("tidings_*.py") for line in path.read_text().splitlines() if line.startswith("ID = ")
+    )
 
 
 @contextlib.asynccontextmanager
