@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import asyncpg
 import httpx
@@ -37,7 +38,7 @@ async def flags_over_http(database: Database, state_dir: Path) -> AsyncIterator[
     access = AccessCache(database, settings)
     tenant, secret = await create_project(database, "flags", SHARDS)
     held = {"database": database, "access": access, "waker": Silent()}
-    app = Litestar(
+    app: Any = Litestar(
         route_handlers=[access_routes.router, flag_routes.router],
         dependencies={name: given(value) for name, value in held.items()} | dependencies | {"once": given(None)},
         exception_handlers=HANDLERS,
