@@ -98,7 +98,7 @@ async def planner_has_looked(shown: Shown) -> bool:
 
 
 async def use_one(shown: Shown, project: Project) -> None:
-    shown.receiver.answer(410, "/bad")
+    shown.receiver.answer(500, "/bad")
     for path in ("/good", "/bad"):
         await project.call("POST", "/v1/endpoints", {"url": shown.receiver.url(path), "events": ["notification.created"], "schedule": []})
     await project.call("PUT", "/v1/topics/team/subscribers", {"add": ["alice", "bob"]})

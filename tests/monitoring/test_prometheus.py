@@ -16,7 +16,7 @@ from running import until
 
 from tidings.platform.embedded.memory import free_port
 
-QUICKLY = "500ms"
+QUICKLY = "1s"
 
 
 class Prometheus:

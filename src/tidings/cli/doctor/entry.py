@@ -15,6 +15,7 @@ from tidings.cli.doctor.measured import Answered, Refused
 from tidings.cli.doctor.place import Place
 from tidings.cli.doctor.report import Report
 from tidings.cli.doctor.show import Progress, show
+from tidings.platform.logging import configure_logging
 
 HEALTHY, FINDINGS, UNREACHED = 0, 1, 2
 
@@ -66,7 +67,10 @@ def command(url: str | None, idle_s: float, as_json: bool) -> None:
 
 def of_the_deployment(as_json: bool) -> int:
     """Its exit code."""
-    seen = asyncio.run(examine_deployment(settings_with_servers()))
+    settings = settings_with_servers()
+    # What matters is told here; the log of a process would stand between.
+    configure_logging(msgspec.structs.replace(settings, log_level="ERROR"), "doctor")
+    seen = asyncio.run(examine_deployment(settings))
     if as_json:
         click.echo(msgspec.json.encode(seen).decode())
     else:

@@ -23,9 +23,10 @@ async def check_secret(settings: Settings, connection: Connection) -> list[Findi
         load_secret(settings)
     except Misconfigured as error:
         return [Finding("secret", "error", "The secret cannot be read", str(error), ("put it back from where it is kept",), RUNBOOK)]
-    there = await connection.fetchval("SELECT count(*) FROM signing_keys")
+    if not await connection.fetchval("SELECT count(*) FROM signing_keys"):
+        return [unknown("secret", "Nothing was sealed yet under the deployment's secret, so nothing tells whether it is the right one")]
     signer, _ = await newest(connection)
-    if there and signer is None:
+    if signer is None:
         return [
             Finding(
                 "secret",
