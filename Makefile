@@ -93,6 +93,7 @@ check: setup $(BROWSER)
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@.ci/monitoring
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/docker-compose --profile backups config --quiet
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/actionlint
