@@ -21,6 +21,8 @@ from tidings.deliveries.destinations.switching import enable
 from tidings.deliveries.ledger.attempts import list_attempts
 from tidings.deliveries.ledger.claim import claim, renew
 from tidings.deliveries.ledger.dispatch import LEASE, dispatch
+from tidings.deliveries.ledger.hold import PIECE as HOLD_PIECE
+from tidings.deliveries.ledger.hold import hold_next
 from tidings.deliveries.ledger.listing import LOOK_AT, Wanted, get_delivery, list_deliveries
 from tidings.deliveries.ledger.outcome import Next, Outcome
 from tidings.deliveries.ledger.replays import PIECE, Range, advance_one, begin_replay
@@ -206,6 +208,19 @@ async def test_an_endpoint_and_all_of_them(watching: Watching, holder: KeyHolder
         check(connection, 2500)
 
 
+async def test_what_waits_for_an_endpoint_is_counted_without_what_was_delivered_to_it(
+    large: Database, watching: Watching, holder: KeyHolder
+) -> None:
+    keys = dict(await large.system.fetch("SELECT id, key FROM destinations"))
+    larger, _, broken, former = await large.system.fetchval(ENDPOINTS)
+    async with watching() as connection:
+        for endpoint, most in ((larger, 2000), (broken, 300), (former, 300)):
+            await get_endpoint(connection, holder.tenant, keys[endpoint])
+            check(connection, most)
+            await enable(connection, ENDPOINT, holder, keys[endpoint], False)
+            check(connection, most)
+
+
 async def test_a_replay_counts_once_and_then_moves_on_by_pieces(large: Database, watching: Watching, holder: KeyHolder) -> None:
     async with large.system.acquire() as connection, connection.transaction():
         destination, key = await connection.fetchrow("SELECT id, key FROM destinations ORDER BY id LIMIT 1")
@@ -230,6 +245,26 @@ async def working(large: Database) -> AsyncIterator[Explaining]:
         await connection.execute(f"UPDATE lanes SET due_at = now() WHERE destination = ANY (({ENDPOINTS})::bigint[])")
         yield Explaining(connection)
         await transaction.rollback()
+
+
+@pytest.mark.parametrize(("place", "waits", "most"), [(0, 1700, 2 * HOLD_PIECE), (2, 0, 100), (3, 0, 100)])
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_what_waits_for_an_endpoint_is_held_without_what_was_delivered_to_it(
+    large: Database, working: Explaining, place: int, waits: int, most: int, is_deleted: bool
+) -> None:
+    """place: among the four."""
+    destination = (await large.system.fetchval(ENDPOINTS))[place]
+    one = working.connection
+    await one.execute("UPDATE lanes SET paused = true, due_at = CASE WHEN destination = $1 THEN now() END", destination)
+    if is_deleted:
+        await one.execute("UPDATE destinations SET deleted_at = now() WHERE id = $1", destination)
+    count = "SELECT count(*) FROM deliveries WHERE destination = $1 AND state = $2"
+    before = await one.fetchval(count, destination, "held")
+    while await hold_next(working):
+        check(working, most)
+    state = "cancelled" if is_deleted else "held"
+    assert await one.fetchval(count, destination, state) >= waits + before
+    assert await one.fetchval(count, destination, "pending") == 0
 
 
 async def test_planner_and_workers_look_by_the_right_index_into_the_right_partitions(working: Explaining) -> None:

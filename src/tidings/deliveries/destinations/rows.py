@@ -13,6 +13,7 @@ from tidings.access.principals import KeyHolder, Tenant
 from tidings.deliveries.destinations.kinds import Kind, unknown
 from tidings.deliveries.destinations.structs import MOST_COUNTED, DestinationPatch, LastFailure, NewDestination, Waiting
 from tidings.deliveries.ledger.channels import TO_PEOPLE
+from tidings.deliveries.ledger.ranges import IN_ORDER, of_destination
 from tidings.events.entry import NewEvent
 from tidings.events.outbox import append
 from tidings.platform.ids import random_id
@@ -47,14 +48,12 @@ UPDATE destinations SET config = $2::json, secrets = $3, events = $4, descriptio
 PACE_ANEW = "UPDATE lanes SET due_at = CASE WHEN due_at IS NOT NULL THEN now() END, next_slot = '-infinity' WHERE destination = $1"
 DELETE = "UPDATE destinations SET deleted_at = now(), updated_at = now(), secrets = '' WHERE id = $1"
 PAUSE = "UPDATE lanes SET paused = true, due_at = now() WHERE destination = $1"
-# Of the ledger. The project is named although row-level security knows it: not every role is held to that.
-OF_ONE = "project = $1 AND destination = $2"
 COUNT_WAITING = f"""
-SELECT (SELECT count(*) FROM (SELECT FROM deliveries WHERE {OF_ONE} AND state = 'pending' LIMIT {MOST_COUNTED}) AS p),
-       (SELECT count(*) FROM (SELECT FROM deliveries WHERE {OF_ONE} AND state = 'held' LIMIT {MOST_COUNTED}) AS h)
+SELECT (SELECT count(*) FROM (SELECT FROM {of_destination("pending")} LIMIT {MOST_COUNTED}) AS p),
+       (SELECT count(*) FROM (SELECT FROM {of_destination("held")} LIMIT {MOST_COUNTED}) AS h)
 """
 LAST_FAILURE = f"""
-WITH newest AS MATERIALIZED (SELECT id, state, reason FROM deliveries WHERE {OF_ONE} ORDER BY id DESC LIMIT 200)
+WITH newest AS MATERIALIZED (SELECT id, state, reason FROM {of_destination(direction="DESC")} LIMIT 200)
 SELECT id::text, reason FROM newest WHERE state IN ('pending', 'dead') AND reason IS NOT NULL ORDER BY id DESC LIMIT 1
 """
 
@@ -172,9 +171,12 @@ def shown(row: Any) -> dict[str, Any]:
 
 async def condition(connection: Connection, tenant: Tenant, row: Any) -> dict[str, Any]:
     """How it does: the members that one has when it is looked at alone."""
-    failure = await connection.fetchrow(LAST_FAILURE, tenant.id, row["id"])
+    async with connection.transaction():
+        await connection.execute(IN_ORDER)
+        failure = await connection.fetchrow(LAST_FAILURE, tenant.id, row["id"])
+        waiting = await connection.fetchrow(COUNT_WAITING, tenant.id, row["id"])
     return {
-        "waiting": Waiting(*await connection.fetchrow(COUNT_WAITING, tenant.id, row["id"])),
+        "waiting": Waiting(*waiting),
         "last_failure": LastFailure(*failure) if failure is not None else None,
     }
 

@@ -2,8 +2,9 @@
 
 from tidings.access.principals import KeyHolder
 from tidings.deliveries.destinations.kinds import Kind
-from tidings.deliveries.destinations.rows import OF_ONE, PAUSE, locked, tell
+from tidings.deliveries.destinations.rows import PAUSE, locked, tell
 from tidings.deliveries.destinations.structs import MOST_COUNTED, Enabled
+from tidings.deliveries.ledger.ranges import IN_ORDER, of_destination
 from tidings.deliveries.ledger.replays import Range, begin_replay
 from tidings.platform.postgres import Connection
 
@@ -15,8 +16,8 @@ UPDATE lanes SET paused = false, due_at = now(), breaker = 'closed', opened_at =
     bad_before = 0, failing_since = NULL, failures = 0, warned = 0 WHERE destination = $1
 """
 HELD = f"""
-SELECT (SELECT count(*) FROM (SELECT FROM deliveries WHERE {OF_ONE} AND state = 'held' LIMIT {MOST_COUNTED}) AS h) AS held,
-       (SELECT accepted_at FROM deliveries WHERE {OF_ONE} AND state = 'held' ORDER BY id LIMIT 1) AS since
+SELECT (SELECT count(*) FROM (SELECT FROM {of_destination("held")} LIMIT {MOST_COUNTED}) AS h) AS held,
+       (SELECT accepted_at FROM {of_destination("held")} LIMIT 1) AS since
 """
 
 
@@ -36,6 +37,7 @@ async def enable(connection: Connection, kind: Kind, holder: KeyHolder, key: str
     if is_new:
         await connection.execute(RESUME, row["id"])
         await connection.execute(ENABLE, row["id"])
+    await connection.execute(IN_ORDER)
     held, since = await connection.fetchrow(HELD, holder.tenant.id, row["id"])
     replay = None
     if backfill and held:

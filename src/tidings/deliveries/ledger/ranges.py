@@ -14,6 +14,7 @@ IN_ORDER = "; ".join(
 )
 # What indexes are of that hold a part of all.
 OF_PART = {"state": "state <> 'delivered'", "notification": "notification IS NOT NULL"}
+EVERY_ID = "'00000000-0000-0000-0000-000000000000'::uuid", "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid"
 
 
 def within(same: Mapping[str, str], first: str, last: str) -> str:
@@ -23,6 +24,12 @@ def within(same: Mapping[str, str], first: str, last: str) -> str:
     parts = [OF_PART[column] for column in same if column in OF_PART]
     # By the ids alone, partitions are left out.
     return " AND ".join([f"({columns}) >= ({lowest}) AND ({columns}) <= ({highest}) AND id >= {first} AND id <= {last}", *parts])
+
+
+def of_destination(state: str | None = None, direction: str = "", more: str = "") -> str:
+    """SQL: those of project $1 to destination $2, all or in a state other than delivered, by their ids. more: looked for among these."""
+    same = {"destination": "$2"} | ({} if state is None else {"state": f"'{state}'"})
+    return f"deliveries WHERE project = $1 AND {within(same, *EVERY_ID)} {more} ORDER BY {in_order(same, direction)}"
 
 
 def in_order(same: Mapping[str, str], direction: str = "") -> str:
