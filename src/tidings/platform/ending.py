@@ -21,12 +21,21 @@ def end_if_told() -> None:
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[Any] | None]) -> None:
-    """Cancel them, again if need be, and wait until they have ended, however they do."""
-    left = {task for task in tasks if task is not None}
+    """Cancel them, again if need be, and wait until they have ended, however they do.
+
+    Also when it is told to end itself meanwhile, as by another one that has lost its patience: what it left would go on for ever.
+    """
+    left, is_told = {task for task in tasks if task is not None}, False
     while left:
         for task in left:
             task.cancel()
-        ended, left = await asyncio.wait(left, timeout=PATIENCE_S)
-        for task in ended:
+        try:
+            await asyncio.wait(left, timeout=PATIENCE_S)
+        except asyncio.CancelledError:
+            is_told = True
+        for task in {task for task in left if task.done()}:
             # Looked at, so that nobody is told that it was not.
             _ = task.cancelled() or task.exception()
+            left.remove(task)
+    if is_told:
+        raise asyncio.CancelledError
