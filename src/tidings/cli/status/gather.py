@@ -37,6 +37,11 @@ SELECT connector, sum(delivered)::bigint AS delivered, sum(dead)::bigint AS dead
 WHERE destination = 0 AND at >= now() - interval '1 hour' GROUP BY 1
 """
 HALTS = "SELECT connector, reason, halted_at FROM halts ORDER BY connector"
+# Of the deployment, those that somebody set; connectors' are their halts.
+FLAGS = """
+SELECT key FROM (SELECT DISTINCT ON (key) key, definition FROM flag_changes WHERE project = 0 ORDER BY key, version DESC) AS newest
+WHERE definition IS NOT NULL AND NOT starts_with(key, 'connectors.') ORDER BY key
+"""
 SERVER_FIGURES = ("bytes", "connections", "most_connections", "readers", "behind_bytes", "retained_bytes")
 # The last of each kind that was made, checked and proven.
 BACKUPS = """
@@ -124,6 +129,10 @@ async def switches(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) | {"halted_at": text_of(row["halted_at"])} for row in await connection.fetch(HALTS)]
 
 
+async def flags(connection: Connection) -> list[str]:
+    return [row[0] for row in await connection.fetch(FLAGS)]
+
+
 async def backups(connection: Connection) -> dict[str, Any]:
     return {
         "schedule": {row["task"]: row["every_s"] for row in await connection.fetch(SCHEDULE)},
@@ -155,4 +164,5 @@ QUESTIONS: dict[str, Callable[[Connection], Awaitable[Any]]] = {
     "backups": backups,
     "server": server,
     "switches": switches,
+    "flags": flags,
 }

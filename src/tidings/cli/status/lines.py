@@ -187,7 +187,9 @@ def switches(status: Status) -> Line:
     if halted is None:
         return Line("Kill switches", "unknown", "PostgreSQL tells")
     said = [f"{one['connector']} since {one['halted_at'][:16]}" + (f" ({one['reason']})" if one["reason"] else "") for one in halted]
-    return Line("Kill switches", "warning" if halted else "ok", "halted: " + ", ".join(said) if said else "none thrown")
+    text = "halted: " + ", ".join(said) if said else "none thrown"
+    flags = f"; flags set: {', '.join(status['flags'])}" if status.get("flags") else ""
+    return Line("Kill switches", "warning" if halted else "ok", text + flags)
 
 
 LINES: tuple[Callable[[Status], Line], ...] = (

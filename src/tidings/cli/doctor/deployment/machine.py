@@ -53,7 +53,7 @@ def check_disk(state: Path) -> list[Finding]:
     if not state.is_dir():
         return [unknown("disk", "There is no state folder here: look where PostgreSQL's data lies")]
     usage = shutil.disk_usage(state)
-    share = usage.free / usage.total
+    share = usage.free / max(1, usage.total)
     if share >= DISK_LOW:
         return [well("disk", f"{share:.0%} of the disk are free")]
     return [
