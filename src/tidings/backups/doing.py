@@ -11,7 +11,7 @@ from tidings.backups.drafts import Place, remove_remains, resumable, resume
 from tidings.backups.errors import BackupFailed, Damaged
 from tidings.backups.logical import result_of
 from tidings.backups.pruning import prune, sweep_spool, sweep_store
-from tidings.backups.runs import RENEWED_EVERY_S, Run, ask, claim, claim_again, end, put_back, renew, state_of, take_back
+from tidings.backups.runs import RENEWED_EVERY_S, Run, ask, claim, claim_again, end, forget_old, put_back, renew, state_of, take_back
 from tidings.backups.tasks import MAKING, TASKS
 from tidings.backups.work import Result, Task, Work
 from tidings.deliveries.ledger.clock import time_of
@@ -114,6 +114,7 @@ class Doer:
                 now = await time_of(connection)
                 gone = await prune(self.place, self.settings.backup_retention, now)
                 gone += await sweep_store(self.place, connection, now)
+                await forget_old(connection, now)
         except (BackupFailed, *POSTGRES_AWAY) as error:
             logger.error("Old backups could not be deleted: {}", error)
             BACKUP_FAILURES.labels(work.run.task, "prune").inc()

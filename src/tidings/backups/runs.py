@@ -18,6 +18,8 @@ from tidings.platform.postgres import Connection
 LEASE = timedelta(seconds=15)
 RENEWED_EVERY_S = 2.0
 LOST = "lost"
+# The oldest monthly backup is younger, so what is known of it is here.
+REMEMBERED = timedelta(days=400)
 
 Task = Literal["logical", "physical", "verify", "drill"]
 RunState = Literal["waiting", "running", "done", "failed"]
@@ -146,6 +148,11 @@ async def end(connection: Connection, run: Run, now: datetime, outcome: dict[str
 async def put_back(connection: Connection, run: Run) -> None:
     """Its worker was told to stop: the next one begins it anew."""
     await connection.execute(PUT_BACK, run.id, run.worker)
+
+
+async def forget_old(connection: Connection, now: datetime) -> None:
+    """Those that ended more than a year ago."""
+    await connection.execute("DELETE FROM backup_runs WHERE ended_at < $1", now - REMEMBERED)
 
 
 async def take_back(connection: Connection, now: datetime) -> list[Run]:

@@ -27,10 +27,10 @@ from tidings.settings import redacted_url
 
 # Of the store's own client, for what passes within seconds; who uploads tries again for longer (`uploads.py`).
 RETRIES: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=20), "backoff": {"init_backoff": timedelta(milliseconds=100)}}
-# A part of 16 MiB may take its time on a slow line; a server that says nothing may not.
+# A part of 8 MiB may take its time on a slow line; a server that says nothing may not.
 TIMES: Any = {"timeout": timedelta(minutes=5), "connect_timeout": timedelta(seconds=5), "read_timeout": timedelta(seconds=30)}
 OPTIONS = ("endpoint", "region")
-# A terabyte is sixty thousand parts. One by one, not by DeleteObjects, which Google's S3 does not know.
+# A terabyte is 120,000 parts. One by one, not by DeleteObjects, which Google's S3 does not know.
 DELETED_AT_ONCE = 32
 NO_ROOM = "os error 28"
 

@@ -95,7 +95,7 @@ async def everything(place: Place, pool: asyncpg.Pool) -> tuple[list[Manifest | 
 
 
 def row_of(manifest: Manifest) -> dict[str, Any]:
-    """Without its parts, of which there may be sixty thousand."""
+    """Without its parts, of which there may be a hundred thousand."""
     row: dict[str, Any] = msgspec.to_builtins(manifest)
     artefacts = {one.name: {"bytes": one.size, "plain_bytes": one.plain_size, "parts": len(one.parts)} for one in manifest.artefacts}
     return row | {"bytes": manifest.size, "artefacts": artefacts}
