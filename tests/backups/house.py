@@ -1,6 +1,7 @@
 """A deployment of its own, whose cluster can be copied, streamed, killed and restored without anybody else's data in it."""
 
 import asyncio
+import base64
 import contextlib
 import shutil
 import tempfile
@@ -48,6 +49,13 @@ class House:
     @property
     def place(self) -> Place:
         return place_of(self.settings)._replace(patience_s=0.3)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For commands that know the store and the keys, and no database."""
+        keys = base64.b64encode(KEY).decode()
+        named = {"BACKUP_URL": self.settings.backup_url or "", "BACKUP_KEYS": keys, "SECRET_KEY": SECRET, "SHARDS": str(SHARDS)}
+        return {f"TIDINGS_{name}": value for name, value in (named | {"STATE_DIR": str(self.settings.state_dir)}).items()}
 
     async def run(self, task: Name, backup: str | None = None) -> Run:
         """As it ended."""
@@ -174,6 +182,9 @@ async def house() -> AsyncIterator[House]:
     servers = await start_servers(state)
     try:
         await migrate(servers.database_url, SHARDS, new_epoch)
+        async with connected(servers.database_url) as connection:
+            # What tests put beside Tidings' own tables is read by backups too.
+            await connection.execute("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO tidings_backup")
         async with running(servers, servers.database_url, TIDINGS_SHARDS=str(SHARDS)) as tidings:
             settings = msgspec.structs.replace(
                 tidings.settings, shards=SHARDS, backup_url=f"file://{tmp}/store", backup_keys=(KEY,), secret_key=SECRET

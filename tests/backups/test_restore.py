@@ -13,13 +13,14 @@ import msgspec
 import pytest
 from backups.ground import rows_of
 from backups.house import House, connected, opened, url_of
+from processes.test_command_line import as_json
 from running import Project, until
 
 from tidings.backups.errors import BackupFailed, Damaged, DiskFull, Missing, WrongKey
 from tidings.backups.loading import load
-from tidings.backups.manifest import Manifest, write_manifest
+from tidings.backups.manifest import Manifest, read_manifest, write_manifest
 from tidings.backups.recovery import Moment
-from tidings.backups.restore import restore_into_database
+from tidings.backups.restore import Restored, restore_into_database
 from tidings.errors import Misconfigured
 from tidings.events.cursor import new_epoch
 from tidings.platform import migrate as migrating
@@ -64,8 +65,9 @@ async def past(house: House) -> AsyncIterator[Past]:
 
 @pytest.mark.parametrize("by", ["time", "position"])
 async def test_a_dropped_table_is_back_as_of_the_second_before(house: House, past: Past, by: str) -> None:
-    moment = Moment(time=past.before) if by == "time" else Moment(position=past.position)
-    async with opened(await house.restore(past.base, moment)) as postgres, connected(url_of(postgres)) as connection:
+    chosen = ("--to", past.before.isoformat()) if by == "time" else ("--to-position", past.position)
+    told = await as_json("backup", "restore", "--into", str(house.folder()), *chosen, **house.environment)
+    async with opened(msgspec.convert(told, Restored)) as postgres, connected(url_of(postgres)) as connection:
         assert await connection.fetchval("SELECT count(*) FROM victim") == 1000
         assert await connection.fetchval("SELECT to_regclass('newer')") is None
 
@@ -137,7 +139,7 @@ async def test_another_key_is_told_from_damage(house: House, past: Past) -> None
     other = msgspec.structs.replace(house.settings, backup_keys=(bytes(32),))
     foreign = House(house.tidings, other, house.tmp)
     with pytest.raises(WrongKey, match="TIDINGS_BACKUP_KEYS"):
-        await foreign.manifest(past.base.id)
+        await read_manifest(foreign.place.store, foreign.place.keys, past.base.id)
     with pytest.raises(WrongKey):
         await foreign.restore(past.base)
 
@@ -209,6 +211,7 @@ async def migrate_all_but_the_newest(url: str) -> None:
         for _ in range(len(list(Path(migrations.__file__).parent.glob("tidings_*.py"))) - 1):
             await migrating.run_next(connection)
         await migrating.make_shards(connection, 2, new_epoch)
+        await connection.execute(migrating.LET_BACKUP_READ)
 
 
 async def test_a_backup_of_a_later_version_is_left_to_that_version(house: House, past: Past, empty_database: str) -> None:

@@ -40,11 +40,6 @@ BEGIN
     END;
 END $$;
 """
-# They name who owned the dumped database, whom this server need not know.
-DEFAULT_PRIVILEGES = """
-ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO tidings_backup;
-ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON SEQUENCES TO tidings_backup;
-"""
 HEAD_BYTES = 4 * 1024 * 1024
 
 
@@ -60,7 +55,6 @@ async def load(settings: Settings, place: Place, manifest: Manifest, url: str, t
         major = max(connection.get_server_version().major, int(manifest.origin.postgres.split(".")[0]))
         pg_restore = await program(settings, "pg_restore", major)
         await restore_with(pg_restore, place, manifest, url, tell)
-        await connection.execute(DEFAULT_PRIVILEGES)
         # A dump brings no statistics along; without them the first plans would be bad ones.
         await connection.execute("ANALYZE", timeout=None)
     finally:
@@ -89,7 +83,7 @@ def dump_of(place: Place, manifest: Manifest) -> AsyncIterator[bytes]:
 
 
 async def wanted(pg_restore: Path, place: Place, manifest: Manifest) -> str:
-    """What the dump says it contains, without what is not restored. It says so at its beginning."""
+    """What the dump says it contains, which stands at its beginning; without default privileges, which name who owned that database."""
     head = bytearray()
     async with aclosing(dump_of(place, manifest)) as source:  # type: ignore[type-var]
         async for some in source:
