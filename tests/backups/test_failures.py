@@ -36,6 +36,7 @@ async def a_megabyte(ground: Ground) -> AsyncIterator[None]:
     """That cannot be compressed, in the database."""
     noise = "(SELECT string_agg(sha512((n * 100 + i)::text::bytea), ''::bytea) FROM generate_series(1, 16) i)"
     await ground.execute(f"CREATE TABLE noise AS SELECT n, {noise} AS noise FROM generate_series(1, 1000) n")
+    await ground.execute("GRANT SELECT ON noise TO tidings_backup")
     yield
     await ground.execute("DROP TABLE noise")
 

@@ -47,6 +47,11 @@ async def dumped(work: Work) -> Manifest:
                 async with aclosing(output(pg_dump, *arguments, environment=environment)) as dump:
                     await draft.add(ARTEFACT, dump)
                 content = await counting
+            except ProgramFailed:
+                if counting.done():
+                    # What ended its transaction took the snapshot away, and pg_dump knows only that it is gone.
+                    counting.result()
+                raise
             finally:
                 await end_tasks([counting])
         work.tell("uploading", draft.sealed, draft.uploads.sent)

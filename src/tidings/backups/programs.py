@@ -21,6 +21,7 @@ from tidings.settings import Settings
 
 READ_BYTES = 1024 * 1024
 SAID_BYTES = 64 * 1024
+SAID_CHARACTERS = 400
 VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 
 
@@ -108,12 +109,15 @@ async def output(path: Path, *arguments: str, environment: dict[str, str]) -> As
 
 
 async def last_words(process: Process) -> str:
-    """The end of what it said, however much that was."""
+    """The beginning and the end of what it said, however much that was: pg_dump tells first what it is, then in which query of ten thousand
+    characters."""
     assert process.stderr is not None
     said = b""
     while chunk := await process.stderr.read(READ_BYTES):
-        said = (said + chunk)[-SAID_BYTES:]
-    return " ".join(said.decode(errors="replace").split())[-1000:]
+        said += chunk
+        said = said if len(said) <= SAID_BYTES else said[:SAID_CHARACTERS] + said[-SAID_CHARACTERS:]
+    words = " ".join(said.decode(errors="replace").split())
+    return words if len(words) <= 2 * SAID_CHARACTERS else f"{words[:SAID_CHARACTERS]} … {words[-SAID_CHARACTERS:]}"
 
 
 async def end_process(process: Process) -> None:
