@@ -149,6 +149,17 @@ async def test_a_worker_killed_while_it_uploads_is_followed_by_one_that_goes_on(
     assert await read(in_folder, manifest) == manifest.artefact("dump").plain_size
 
 
+@pytest.mark.parametrize("left", ["draft.json", "of_the_dump"])
+async def test_a_spool_left_behind_by_a_backup_that_was_made_does_not_delete_it(in_folder: Backups, left: str) -> None:
+    good = await in_folder.proven(await in_folder.good())
+    (in_folder.place.spool / good.id).mkdir()
+    (in_folder.place.spool / good.id / left).write_bytes(b"{}")
+    await in_folder.doer.resume_next()
+    await in_folder.good()
+    assert await read(in_folder, good) == good.artefact("dump").plain_size
+    assert list(in_folder.place.spool.iterdir()) == []
+
+
 async def test_an_upload_that_cannot_be_resumed_is_given_up_and_its_remains_removed(in_folder: Backups) -> None:
     good = await in_folder.good()
     run = await failing_at_the_manifest(in_folder)

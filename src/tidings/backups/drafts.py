@@ -19,7 +19,7 @@ import msgspec
 from tidings.backups.artefacts import no_room, sha256, spool
 from tidings.backups.errors import BackupFailed, Damaged
 from tidings.backups.keys import load_backup_keys
-from tidings.backups.manifest import Artefact, Content, Kind, Manifest, Origin, Wal, folder_of, part_path, write_manifest
+from tidings.backups.manifest import Artefact, Content, Kind, Manifest, Origin, Wal, folder_of, part_path, path_of, write_manifest
 from tidings.backups.store import Store, open_store
 from tidings.backups.uploads import PATIENCE_S, Uploads
 from tidings.errors import Misconfigured
@@ -172,7 +172,12 @@ async def bring_into_existence(place: Place, manifest: Manifest) -> None:
 
 
 async def remove_remains(place: Place, backup: str) -> None:
-    """Of a backup that never came into existence; what cannot be reached now is left to the next sweep (`pruning.py`)."""
+    """Of a backup that never came into existence; what cannot be reached now is left to the next sweep (`pruning.py`).
+
+    One that did is left alone: its spool may still be there when its worker was killed right after it had written the manifest.
+    """
     shutil.rmtree(place.spool / backup, ignore_errors=True)
     with suppress(BackupFailed):
+        if await place.store.has(path_of(backup)):
+            return
         await place.store.delete([stored.path async for stored in place.store.below(folder_of(backup))])
