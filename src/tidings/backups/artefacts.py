@@ -137,9 +137,11 @@ class Parts:
         if self.file is None:
             # Unbuffered: what does not fit on the disk is told here, and not when the file is closed.
             self.file = (self.folder / f"{len(self.done) + 1:06d}").open("wb", buffering=0)
-        self.file.write(sealed)
         self.hash.update(sealed)
         self.size += len(sealed)
+        while len(sealed):
+            # On a disk that is all but full it writes a piece, and raises only for the next one.
+            sealed = sealed[self.file.write(sealed) :]
 
     def end(self) -> int:
         """The number of the part that this makes whole."""
