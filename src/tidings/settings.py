@@ -65,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hot_window_bytes: int = 64 * 1024 * 1024
     replay_limit: int = 10_000
     connection_buffer_bytes: int = 1024 * 1024
+    io_uring: str = "auto"
     drain_s: float = 10.0
     readiness_delay_s: float = 0.0
     retention_days: int = 30
@@ -343,6 +344,7 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "hot_window_events": (whole(10, 1_000_000), "a whole number between 10 and 1000000"),
     "hot_window_bytes": (whole(1024 * 1024, 2**34), "a whole number of bytes, at least 1048576"),
     "replay_limit": (whole(0, 1_000_000), "a whole number between 0 and 1000000"),
+    "io_uring": (one_of("auto", "off"), "auto or off"),
     "connection_buffer_bytes": (whole(65536, 2**30), "a whole number of bytes, at least 65536"),
     "drain_s": (seconds(0, 600), "seconds between 0 and 600"),
     "readiness_delay_s": (seconds(0, 120), "seconds between 0 and 120"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificate import Certificate, make_certificate
 from own_database import own_database
 from running import Servers
 from stream_ground import SHARDS, Ground
@@ -50,6 +51,16 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
 def way(request: pytest.FixtureRequest) -> Any:
     """The server's protocol: sockets that leave the framework, or streams through ASGI `send`."""
     return request.param
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def encrypted(certificate: Certificate) -> dict[str, Any]:
+    return {"tls_certificate": certificate.certificate, "tls_key": certificate.key}
 
 
 @pytest.fixture

@@ -18,20 +18,10 @@ from tidings.platform.tls import tls_context
 from tidings.settings import Settings
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return make_certificate(tmp_path_factory.mktemp("tls"))
-
-
 @pytest.fixture
 def trusting(certificate: Certificate) -> ssl.SSLContext:
     """A client that knows the certificate and checks it."""
     return ssl.create_default_context(cafile=str(certificate.certificate))
-
-
-@pytest.fixture
-def encrypted(certificate: Certificate) -> dict[str, Any]:
-    return {"tls_certificate": certificate.certificate, "tls_key": certificate.key}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tidings.platform.metrics import STREAMS_CLOSED
+from tidings.stream.bare import descriptor_of
 from tidings.stream.frames import told
 
 if TYPE_CHECKING:
@@ -30,12 +31,13 @@ class Connection(asyncio.Protocol):
     number: the one in its stream id.   issued_at, expires_at: of the token behind it, Unix seconds.   signed_by: the token's key.
     session, generation: of the ticket that opened it.   bucket: its second in the heartbeat's wheel.
     paused_at: since when it does not read.   ended: why Tidings ended it.
+    descriptor: of its socket while it may be written to past its transport (bare.py), otherwise -1.
     """
 
     __slots__ = (
         *("hub", "shard", "project", "subscriber", "topics", "number"),
         *("issued_at", "expires_at", "signed_by", "session", "generation"),
-        *("transport", "write", "is_live", "ended", "paused_at", "drained", "ignored", "bucket"),
+        *("transport", "write", "descriptor", "is_live", "ended", "paused_at", "drained", "ignored", "bucket"),
     )
 
     def __init__(self, hub: "Hub", shard: "Shard", visitor: "Visitor", number: int) -> None:
@@ -58,6 +60,7 @@ class Connection(asyncio.Protocol):
         self.ended: str | None = None
         self.transport: Any = None
         self.write: Callable[[bytes], Any] = nothing
+        self.descriptor = -1
 
     @property
     def is_open(self) -> bool:
@@ -72,7 +75,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Everything is freed here and now, whoever ended it."""
         self.hub.detach(self)
-        self.write = nothing
+        self.write_by(nothing)
         self.transport = None
         self.wake()
 
@@ -89,21 +92,32 @@ class Connection(asyncio.Protocol):
         self.paused_at = time.monotonic()
         self.hub.paused.add(self)
         if self.is_live:
-            self.write = self.write_bounded
+            self.write_by(self.write_bounded)
 
     def resume_writing(self) -> None:
         if self.paused_at and self.ended is None:
             self.paused_at = 0.0
             self.hub.paused.discard(self)
         if self.is_live and self.transport is not None:
-            self.write = self.transport.write
+            self.write_freely()
         self.wake()
 
     # The hub's side
 
     def go_live(self) -> None:
         self.is_live = True
-        self.write = self.write_bounded if self.paused_at else self.transport.write
+        if self.paused_at:
+            self.write_by(self.write_bounded)
+        else:
+            self.write_freely()
+
+    def write_freely(self) -> None:
+        self.write = self.transport.write
+        self.descriptor = descriptor_of(self.transport)
+
+    def write_by(self, way: Callable[[bytes], Any]) -> None:
+        self.write = way
+        self.descriptor = -1
 
     def write_bounded(self, data: bytes) -> None:
         """The client is behind; it may be by this much. Beyond, it is cut off and resumes by its cursor."""
@@ -151,7 +165,7 @@ class Connection(asyncio.Protocol):
     def end(self, reason: str) -> None:
         self.ended = reason
         self.is_live = False
-        self.write = nothing
+        self.write_by(nothing)
         STREAMS_CLOSED.labels(reason).inc()
 
 

@@ -30,6 +30,7 @@ from tidings.stream.hub import Hub
 from tidings.stream.memberships import Loaded, load_memberships
 from tidings.stream.protocol import StreamingProtocol
 from tidings.stream.replay import reset_frame
+from tidings.stream.ring import open_ring
 from tidings.stream.sessions import SWEEP, extend_session, open_sessions
 from tidings.stream.shard import Shard
 from tidings.stream.sign_in import Visitor
@@ -55,7 +56,7 @@ class StreamEdge:
         self.redis = open_redis(settings.redis_url)
         self.admission = Admission(self.redis, random_id("proc"), settings.streams_per_subscriber, settings.streams_per_project)
         self.streamed = Streamed()
-        self.hub = Hub(settings.connection_buffer_bytes, self.streamed)
+        self.hub = Hub(settings.connection_buffer_bytes, self.streamed, open_ring(settings.io_uring))
         self.hub.control.append(partial(take_control, self.hub))
         self.hub.freed = self.free
         self.hub.renewed = self.extend
@@ -98,6 +99,9 @@ class StreamEdge:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await self.admission.stop()
         await self.redis.aclose()
+        if self.hub.ring is not None:
+            self.hub.ring.close()
+            self.hub.ring = None
 
     def listen(self, callback: Callable[[LogEvent], None]) -> None:
         """Call it with every event of the log that is not for subscribers: keys revoked, tokens ended, members changed.

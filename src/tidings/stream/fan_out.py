@@ -14,6 +14,7 @@ from loguru import logger
 from tidings.events.entry import LogEvent
 from tidings.events.traced import record_written
 from tidings.platform.metrics import EVENTS_STREAMED, STREAM_LAG
+from tidings.stream.bare import FEWEST, write_each, write_one_by_one, write_to_all
 from tidings.stream.connection import Connection
 from tidings.stream.frames import SETTLED, frame_of
 from tidings.stream.hub import Hub
@@ -48,7 +49,7 @@ def deliver(hub: Hub, shard: Shard, events: Sequence[LogEvent]) -> None:
             parcel = Parcel()
         if not frame:
             # Control may end connections or change who listens, so what came before it goes out before it.
-            flush(pending)
+            flush(hub, pending)
             hub.take_control(event)
         elif frame is SETTLED:
             hub.stale_counts.note(event, frame, hub.audience(event))
@@ -58,7 +59,7 @@ def deliver(hub: Hub, shard: Shard, events: Sequence[LogEvent]) -> None:
             parcel.events.append(event)
             parcel.frames.append(frame)
     written += put_all(hub, pending, parcel) if pending else write_at_once(hub, parcel)
-    flush(pending)
+    flush(hub, pending)
     shard.wake()
     record_written(events, "write to the open streams", begun_ns)
     if written:
@@ -104,8 +105,10 @@ def give_to_one(hub: Hub, pending: Pending, event: LogEvent, recipient: int, fra
 def write_at_once(hub: Hub, parcel: Parcel) -> int:
     """The common case, a batch with one audience: no detour by way of `pending`."""
     audience, data = addressed(hub, parcel)
-    for connection in audience:
-        connection.write(data)
+    if hub.ring is not None and len(audience) >= FEWEST:
+        write_to_all(hub.ring, audience, data)
+    else:
+        write_one_by_one(audience, data)
     return len(audience) * len(parcel.frames)
 
 
@@ -126,10 +129,17 @@ def put(pending: Pending, connection: Connection, data: bytes) -> None:
         pending[connection] = [before, data]
 
 
-def flush(pending: Pending) -> None:
-    for connection, data in pending.items():
-        connection.write(b"".join(data) if isinstance(data, list) else data)
+def flush(hub: Hub, pending: Pending) -> None:
+    if hub.ring is not None and len(pending) >= FEWEST:
+        write_each(hub.ring, {connection: whole(data) for connection, data in pending.items()})
+    else:
+        for connection, data in pending.items():
+            connection.write(whole(data))
     pending.clear()
+
+
+def whole(data: bytes | list[bytes]) -> bytes:
+    return b"".join(data) if isinstance(data, list) else data
 
 
 def addressed(hub: Hub, parcel: Parcel) -> tuple[Collection[Connection], bytes]:

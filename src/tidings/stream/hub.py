@@ -14,6 +14,7 @@ from tidings.events.entry import LogEvent
 from tidings.platform.metrics import STREAMS
 from tidings.stream.connection import Connection
 from tidings.stream.memberships import Joining
+from tidings.stream.ring import Ring
 from tidings.stream.shard import Shard
 from tidings.stream.stale_counts import StaleCounts
 from tidings.stream.streamed import Streamed
@@ -29,10 +30,10 @@ class Hub:
     """most_buffered: bytes that may wait in a connection whose client does not read.
 
     control: called with each event that is no subscriber's business, in the order of the log.   freed, renewed: called when a
-    connection is gone, or goes on under a newer token.
+    connection is gone, or goes on under a newer token.   ring: to write to many at once, where the kernel has it.
     """
 
-    def __init__(self, most_buffered: int, streamed: Streamed) -> None:
+    def __init__(self, most_buffered: int, streamed: Streamed, ring: Ring | None = None) -> None:
         self.most_buffered = most_buffered
         self.streamed = streamed
         self.control: list[Control] = []
@@ -48,6 +49,7 @@ class Hub:
         self.paused: set[Connection] = set()
         self.stale_counts = StaleCounts()
         self.wheel = Wheel()
+        self.ring = ring
         # Asked when it is read: setting it cost each opening and each end 2 µs.
         STREAMS.set_function(lambda: self.wheel.count)
 
