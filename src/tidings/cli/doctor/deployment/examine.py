@@ -109,6 +109,6 @@ async def check_running(settings: Settings) -> list[Finding]:
 
 
 def once(found: list[Finding]) -> list[Finding]:
-    """A lost server is seen twice: by us (`redis`), and by the API process that was asked (`Redis`, a line of the status). Ours says more."""
+    """A lost server is seen twice: by us (`redis`), and by the API process asked (`Redis`, a line of the status): ours says more."""
     lost = {one.check for one in found if one.severity == "error"}
     return [one for one in found if one.check.lower() == one.check or one.check.lower() not in lost]
