@@ -36,7 +36,7 @@ def path_of(words: list[str]) -> tuple[str, ...]:
     command: click.Command = main
     names: list[str] = []
     for word in words:
-        if not isinstance(command, click.Group):
+        if not isinstance(command, click.Group) or word.startswith("-"):
             break
         found = command.get_command(context, word)
         assert found is not None, f"tidings {' '.join([*names, word])} does not exist"

@@ -9,6 +9,8 @@ import psutil
 from processes.supervised import Supervised
 from running import until
 
+from tidings.platform.embedded.memory import free_port, is_free
+
 
 async def test_run_serves_names_its_places_and_leaves_no_process(run: Supervised) -> None:
     await run.start()
@@ -28,6 +30,14 @@ async def test_run_serves_names_its_places_and_leaves_no_process(run: Supervised
     assert await run.end() == 0
     assert run.leftovers() == []
     assert "Traceback" not in run.said
+
+
+async def test_each_worker_shows_its_figures_on_a_port_of_its_own(run: Supervised) -> None:
+    first = next(port for port in iter(free_port, None) if all(is_free(port + offset) for offset in range(5)))
+    await run.start(TIDINGS_METRICS_PORT=str(first))
+    await run.ready()
+    for offset, name in enumerate(("sequencer", "projections", "planner", "deliveries")):
+        await until(lambda at=first + offset, name=name: shows(at, f'process="{name}"'), 20, f"{name} shows its figures")
 
 
 async def test_a_second_start_has_what_the_first_one_kept(run: Supervised) -> None:
@@ -122,6 +132,14 @@ async def test_wrong_setting_stops_the_start_with_its_name_value_and_what_is_all
     assert await run.ended() == 3
     assert "TIDINGS_DATABASE_URL=mysql://***@db/x is not allowed" in run.said
     assert "hidden" not in run.said
+
+
+async def shows(port: int, text: str) -> bool:
+    try:
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+            return text in await answer.text()
+    except aiohttp.ClientError:
+        return False
 
 
 async def publish(demo: dict[str, str], title: str) -> tuple[int, dict[str, str]]:
