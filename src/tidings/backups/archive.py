@@ -75,10 +75,10 @@ class Archive:
     async def forget(self, names: Collection[str]) -> None:
         await self.place.store.delete([self.path(name) for name in names])
 
-    async def row(self, first: str) -> Row:
-        """What a restore from this segment on can use, as far as it goes without a gap."""
+    async def row(self, first: str, last: str) -> Row:
+        """What a restore can use, as far as it goes without a gap. first, last: segments that the base backup brings along itself."""
         names = await self.names()
-        gaps = missing(names, first, self.segment_bytes)
+        gaps = missing(names, last, self.segment_bytes)
         end = number_of(gaps[0], self.segment_bytes) if gaps else LAST
         begin = number_of(first, self.segment_bytes)
         segments = [name for name in names if SEGMENT.match(name) and begin <= number_of(name, self.segment_bytes) < end]

@@ -70,7 +70,7 @@ class Recovery:
 
     async def fetch(self, moment: Moment) -> Row:
         """Bring the base backup and its WAL here. Raises Missing, naming it, when a segment is missing that is needed for certain."""
-        row = await self.archive.row(self.wal.first)
+        row = await self.archive.row(self.wal.first, self.wal.last)
         if row.gaps and moment.is_end:
             raise Missing(f"{row.told()} A restore to a moment before it is possible (--to).")
         artefact = self.manifest.artefact(ARTEFACT)

@@ -45,15 +45,15 @@ def number_of(segment: str, size: int) -> int:
 def missing(names: Collection[str], first: str, size: int) -> list[str]:
     """What is not there of the row that begins with a segment, up to the last that is there, whole or partial; timelines follow each other.
 
-    The segment in which a timeline ends may be there by the name of the one or the other.
+    Empty where nothing of the row is there. The segment in which a timeline ends may be there by the name of the one or the other.
     """
+    begin, timeline = number_of(first, size), timeline_of(first)
     there: dict[int, set[int]] = {}
     for name in names:
-        if SEGMENT.fullmatch(name.removesuffix(PARTIAL)) and timeline_of(name) >= timeline_of(first):
+        if SEGMENT.fullmatch(name.removesuffix(PARTIAL)) and timeline_of(name) >= timeline and number_of(name, size) >= begin:
             there.setdefault(number_of(name, size), set()).add(timeline_of(name))
-    begin, end = number_of(first, size), max(there, default=-1)
-    timeline, gaps = timeline_of(first), []
-    for number in range(begin, max(begin, end) + 1):
+    gaps = []
+    for number in range(begin, max(there, default=begin - 1) + 1):
         if number not in there:
             gaps.append(named(timeline, number, size))
         else:
