@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from uuid import uuid4
 
 import asyncpg
 import msgspec
+import pytest
 from running import SECRET, Part, Running, end_somehow, running, start_servers, until
 
 from tidings.backups.archive import Archive, Covered
@@ -35,6 +37,7 @@ from tidings.settings import Settings
 
 SHARDS = 2
 KEY = bytes(range(32))
+is_long = pytest.mark.skipif("DRILLS" not in os.environ, reason="takes long; DRILLS=1 runs it")
 
 
 @dataclass

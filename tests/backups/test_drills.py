@@ -5,7 +5,6 @@ What they measured goes to standard output (`pytest -s`), and from there into do
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -16,9 +15,8 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 import msgspec
-import pytest
 from backups.ground import Bucket
-from backups.house import House, connected
+from backups.house import House, connected, is_long
 from running import Part, Project, Servers, end_somehow, running, until
 
 from tidings.backups.cluster import Cluster, server_programs, started
@@ -29,7 +27,6 @@ from tidings.platform.embedded.memory import free_port, recall
 from tidings.platform.embedded.postgres import WITHOUT_DURABILITY, EmbeddedPostgres
 from tidings.platform.embedded.valkey import program
 
-is_long = pytest.mark.skipif("DRILLS" not in os.environ, reason="takes minutes; DRILLS=1 runs it")
 PUBLISHED_EVERY_S = 0.02
 
 
