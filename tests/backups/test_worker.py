@@ -19,6 +19,7 @@ from tidings.backups.queue import wake_workers
 from tidings.backups.runs import Run, ask, list_runs
 from tidings.cli.children import Own, to
 from tidings.deliveries.ledger.clock import time_of
+from tidings.errors import Misconfigured
 from tidings.platform.embedded.memory import free_port
 
 
@@ -148,8 +149,6 @@ async def test_a_worker_told_to_stop_hands_its_backup_to_the_next(worker: Worker
     assert (done.id, done.state) == (put_back.id, "done")
 
 
-async def test_without_a_key_the_worker_says_so_and_does_not_run(ground: Ground, worker: Worker) -> None:
-    del worker.environment["TIDINGS_BACKUP_KEYS"]
-    await worker.part.start()
-    assert await worker.part.ended() == 3
-    assert "TIDINGS_BACKUP_KEYS_FILE" in worker.log.read_text()
+def test_without_a_key_there_are_no_backups(ground: Ground, tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="TIDINGS_BACKUP_KEYS_FILE"):
+        place_of(ground.settings(tmp_path, f"file://{tmp_path}/store", backup_keys=()))

@@ -66,8 +66,10 @@ class Doer:
     async def take_back_lost(self, connection: Connection) -> datetime:
         """Have runs failed whose worker was lost; the time."""
         now = await time_of(connection)
-        for lost in await take_back(connection, now):
-            await tell_failure(connection, lost, now, goes_on=lost.id in resumable(self.place.spool))
+        # Together with asking for it again: whoever was killed in between would have left that undone.
+        async with connection.transaction():
+            for lost in await take_back(connection, now):
+                await tell_failure(connection, lost, now, goes_on=lost.id in resumable(self.place.spool))
         return now
 
     async def upload_rest(self, work: Work) -> Result:
@@ -140,7 +142,7 @@ class Doer:
         end = clock() + WRITTEN_WITHIN_S
         while True:
             try:
-                async with self.pool.acquire() as connection:
+                async with self.pool.acquire() as connection, connection.transaction():
                     await write_down(connection, run, outcome, goes_on=run.id in resumable(self.place.spool))
                 break
             except POSTGRES_AWAY:
