@@ -35,7 +35,7 @@ from tidings.platform.ending import end_tasks
 from tidings.platform.migrate import migrate
 from tidings.settings import Settings
 
-SHARDS = 2
+SHARDS = 4
 KEY = bytes(range(32))
 is_long = pytest.mark.skipif("DRILLS" not in os.environ, reason="takes long; DRILLS=1 runs it")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backups.house import House, opened, url_of
+from backups.house import SHARDS, House, opened, url_of
 from processes.test_command_line import as_json
 from running import Project, Running, Servers, running, until
 from webhook_receiver import Receiver, receiving
@@ -57,7 +57,7 @@ async def after(house: House) -> AsyncIterator[After]:
             assert restored.state is not None
             old = house.tidings.servers
             servers = Servers(Path(restored.state), postgres, old.valkey, url_of(postgres), old.redis_url)
-            async with running(servers, servers.database_url, TIDINGS_SHARDS="2") as tidings:
+            async with running(servers, servers.database_url, TIDINGS_SHARDS=str(SHARDS)) as tidings:
                 yield After(tidings, replace(project, base_url=tidings.base_url), receiver, restored, made, token, cursor)
 
 

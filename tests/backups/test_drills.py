@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import msgspec
 from backups.ground import Bucket
-from backups.house import House, connected, is_long
+from backups.house import SHARDS, House, connected, is_long
 from running import Part, Project, Servers, end_somehow, running, until
 
 from tidings.backups.cluster import Cluster, server_programs, started
@@ -109,7 +109,7 @@ async def test_drill_the_primary_is_lost(house: House) -> None:
         credentials, hosts = f"{primary.username}:{primary.password}", f"127.0.0.1,{quote(str(cluster.socket), safe='')}"
         url = f"postgresql://{credentials}@/tidings?host={hosts}&port={primary.port},5432&target_session_attrs=primary"
         old = house.tidings.servers
-        async with running(Servers(old.state, old.postgres, old.valkey, url, old.redis_url), url, TIDINGS_SHARDS="2") as tidings:
+        async with running(Servers(old.state, old.postgres, old.valkey, url, old.redis_url), url, TIDINGS_SHARDS=str(SHARDS)) as tidings:
             project = await house.tidings.new_project()
             project.base_url = tidings.base_url
             epochs = {row[0] for row in await rows(house.tidings.servers.database_url, "SELECT epoch FROM shards")}
@@ -181,7 +181,7 @@ async def test_drill_redis_is_lost(house: House, tmp_path: Path) -> None:
     async with sentinels(tmp_path) as (url, processes):
         old = house.tidings.servers
         servers = Servers(old.state, old.postgres, old.valkey, old.database_url, url)
-        async with running(servers, old.database_url, TIDINGS_SHARDS="2") as tidings:
+        async with running(servers, old.database_url, TIDINGS_SHARDS=str(SHARDS)) as tidings:
             project = await house.tidings.new_project()
             project.base_url = tidings.base_url
             async with Listening(project).under_way() as listening, Publishing(project).under_way() as publishing:
@@ -305,7 +305,7 @@ async def served(house: House, state: Path, publishing: Publishing) -> tuple[flo
     url = postgres.program.url  # type: ignore[attr-defined]
     servers = Servers(state, postgres, old.valkey, url, old.redis_url)
     try:
-        async with running(servers, url, TIDINGS_SHARDS="2") as tidings:
+        async with running(servers, url, TIDINGS_SHARDS=str(SHARDS)) as tidings:
             project = publishing.project
             project.base_url = tidings.base_url
             newest = await until(lambda: newest_of(project), 60, "the inbox is served")

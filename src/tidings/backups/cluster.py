@@ -22,7 +22,7 @@ from tidings.backups.errors import BackupFailed, DiskFull, Missing, ProgramFaile
 from tidings.backups.programs import major_of, places
 from tidings.backups.unpacking import give_to_runner
 from tidings.platform.embedded.place import as_runner, runner
-from tidings.platform.embedded.postgres import INITDB, run
+from tidings.platform.embedded.postgres import INITDB, LOGIN, run
 from tidings.platform.lifeline import signalled_with_parent
 from tidings.platform.postgres import CONNECTION_LOST
 from tidings.settings import Settings
@@ -52,6 +52,7 @@ OPTIONS = {
 }
 # Of a copy that is thrown away.
 WITHOUT_DURABILITY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+KNOWS_BUILTIN_LOCALES = 17
 LOOK_S = 0.05
 STOPS_WITHIN_S = 60.0
 RESTORED = re.compile(r'restored log file "([0-9A-F]+)')
@@ -121,12 +122,14 @@ async def server_programs(settings: Settings, major: int, *, or_later: bool) -> 
 
 
 async def make_cluster(programs: Path, data: Path) -> None:
-    """A new one, as the embedded server's are."""
+    """A new one, as the embedded server's are, as far as its version knows how."""
+    major = await major_of(programs / "initdb") or 0
+    arguments = INITDB if major >= KNOWS_BUILTIN_LOCALES else ("-U", LOGIN, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C")
     password = data.with_name("password")
     password.write_text(secrets.token_hex(24))
     give_to_runner(password)
     try:
-        await run(str(programs / "initdb"), "-D", str(data), f"--pwfile={password}", "--no-sync", *INITDB)
+        await run(str(programs / "initdb"), "-D", str(data), f"--pwfile={password}", "--no-sync", *arguments)
     finally:
         password.unlink()
 
