@@ -3,6 +3,7 @@
 import signal
 import socket
 import stat
+from functools import partial
 
 import aiohttp
 import psutil
@@ -37,7 +38,7 @@ async def test_each_worker_shows_its_figures_on_a_port_of_its_own(run: Supervise
     await run.start(TIDINGS_METRICS_PORT=str(first))
     await run.ready()
     for offset, name in enumerate(("sequencer", "projections", "planner", "deliveries")):
-        await until(lambda at=first + offset, name=name: shows(at, f'process="{name}"'), 20, f"{name} shows its figures")
+        await until(partial(shows, first + offset, f'process="{name}"'), 20, f"{name} shows its figures")
 
 
 async def test_a_second_start_has_what_the_first_one_kept(run: Supervised) -> None:
