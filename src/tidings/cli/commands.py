@@ -17,6 +17,7 @@ COMMANDS = {
     "run": "Run everything on this machine: PostgreSQL, Valkey, API, workers.",
     "api": "Run an API process.",
     "worker": "Run a worker: sequencer, projections, planner, deliveries or backups.",
+    "release": "Bring a new version into service, or go back.",
     "migrate": "Bring the database to this version's schema.",
     "send": "Send a notification.",
     "tail": "Follow the event log.",
