@@ -14,7 +14,8 @@ from tidings.platform.embedded.memory import free_port, is_free
 
 
 async def test_run_serves_names_its_places_and_leaves_no_process(run: Supervised) -> None:
-    await run.start()
+    figures_at = next(port for port in iter(free_port, None) if all(is_free(port + offset) for offset in range(5)))
+    await run.start(TIDINGS_METRICS_PORT=str(figures_at))
     base_url = await run.ready()
 
     assert base_url == f"http://127.0.0.1:{run.port}"
@@ -28,17 +29,12 @@ async def test_run_serves_names_its_places_and_leaves_no_process(run: Supervised
     assert status == 202, answer
     assert {"api", "sequencer", "projections"} <= {line.split(" ")[0] for line in run.said.splitlines()}
 
+    for offset, name in enumerate(("sequencer", "projections", "planner", "deliveries")):
+        await until(partial(shows, figures_at + offset, f'process="{name}"'), 20, f"{name} shows its figures on a port of its own")
+
     assert await run.end() == 0
     assert run.leftovers() == []
     assert "Traceback" not in run.said
-
-
-async def test_each_worker_shows_its_figures_on_a_port_of_its_own(run: Supervised) -> None:
-    first = next(port for port in iter(free_port, None) if all(is_free(port + offset) for offset in range(5)))
-    await run.start(TIDINGS_METRICS_PORT=str(first))
-    await run.ready()
-    for offset, name in enumerate(("sequencer", "projections", "planner", "deliveries")):
-        await until(partial(shows, first + offset, f'process="{name}"'), 20, f"{name} shows its figures")
 
 
 async def test_a_second_start_has_what_the_first_one_kept(run: Supervised) -> None:
