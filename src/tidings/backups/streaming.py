@@ -67,7 +67,7 @@ async def stream_wal(settings: Settings, place: Place, on_new: OnNew) -> None:
                     pause_s, troubled = FIRST_PAUSE_S, False
         except (BackupFailed, *POSTGRES_AWAY) as error:
             if not troubled:
-                logger.error("The WAL is not streamed: {}. Trying again.", error)
+                logger.error("The WAL is not streamed, and it is tried again: {}", error or type(error).__name__)
             BACKUP_FAILURES.labels("physical", "stream").inc()
             troubled = True
         await asyncio.sleep(pause_s)

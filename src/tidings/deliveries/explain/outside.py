@@ -34,6 +34,7 @@ VERDICTS: dict[str, Verdict] = {
     "cancelled": "taken_back",
 }
 ADDRESS = {"email": "an e-mail address", "sms": "a phone number", "push": "a browser that takes pushes"}
+WHY_HELD = {"disabled": "where it goes was disabled", "restored": "the database was restored to an earlier moment"}
 
 
 async def outside_stories(connection: Connection, project: int, known: Known) -> list[ChannelStory]:
@@ -95,7 +96,7 @@ def attempt_says(attempt: Any) -> str:
 def state_step(destination: Any, delivery: Any) -> Reason:
     state = delivery["state"]
     if state == "held":
-        why = "where it goes was disabled" if delivery["reason"] == "disabled" else f"of {delivery['reason']}"
+        why = WHY_HELD.get(delivery["reason"], f"of {delivery['reason']}")
         return Reason("held", f"It is held because {why}; a replay of held ones sends it.", destination["disabled_at"])
     if state == "cancelled":
         return Reason("cancelled", f"It was cancelled ({delivery['reason'] or 'by hand'}).", delivery["finished_at"])
