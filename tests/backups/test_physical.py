@@ -2,11 +2,15 @@
 
 import asyncio
 import shutil
+from dataclasses import replace
 from datetime import datetime
 
+import msgspec
 from backups.house import House, at, connected, opened, url_of
 from running import until
 
+from tidings.backups.journal import read_journal
+from tidings.backups.manifest import manifests
 from tidings.backups.segments import missing, named, number_of, position_of, segment_at, text_of
 from tidings.backups.slot import NAME
 from tidings.backups.wal_pruning import prune_wal
@@ -100,13 +104,36 @@ async def test_the_slot_is_bounded(house: House) -> None:
 async def test_wal_that_no_base_backup_needs_is_deleted(house: House) -> None:
     async with house.other_store() as other, other.streaming():
         await other.execute("SELECT pg_switch_wal()")
+        await other.covered()
+        archive = await other.archive()
+        before = await archive.names()
         base = await other.base()
         await other.covered()
-        archive, now = await other.archive(), base.made_at
-        assert base.wal is not None
-        before = await archive.names()
-        assert any(name < base.wal.first for name in before)
-        await prune_wal(other.place, [base], other.settings.backup_retention, now)
-        left = await archive.names()
-        assert {name for name in before if name >= base.wal.first} <= left
-        assert not [name for name in left if name < base.wal.first]
+        assert base.wal is not None and any(name < base.wal.first for name in before)
+        needed = {name for name in await archive.names() if name >= base.wal.first}
+        await prune_wal(other.place, [base], other.settings.backup_retention, base.made_at)
+        assert await archive.names() == needed
+
+
+async def test_the_worker_makes_what_is_due_streams_and_keeps_the_journal(house: House) -> None:
+    """All three in one process, within seconds."""
+    settings = msgspec.structs.replace(house.settings, backup_url=f"file://{house.folder()}")
+    other = replace(house, settings=settings)
+    project = await house.tidings.new_project()
+    key = await project.call("POST", "/v1/keys", {"name": "revoked", "scopes": ["*"]})
+    await project.call("DELETE", f"/v1/keys/{key['key']}")
+    await house.tidings.another_worker("backups", **other.environment, TIDINGS_BACKUP_SCHEDULE="physical=1d")
+
+    async def is_told() -> bool:
+        entries = [entry async for some in read_journal(other.place) for entry in some]
+        return any(entry.key == key["key"] for entry in entries)
+
+    async def is_made() -> bool:
+        return bool([one async for one in manifests(other.place.store, other.place.keys)])
+
+    try:
+        await until(is_told, 30, "the journal has it")
+        await other.covered()
+        await until(is_made, 30, "a base backup is made")
+    finally:
+        await house.tidings.mend()
