@@ -8,12 +8,12 @@ from pathlib import Path
 
 PROGRAM = Path(__file__).parent / "piping.py"
 MEGABYTE = 1024 * 1024
-# Parts of 8 MiB: three on their way out, then three on their way in, and what the client makes of them.
-BOUND = 200 * MEGABYTE
+# 190 for 256 MB, 201 for 1 GB. Half of what is piped cannot be compressed: whoever kept it would have 256 more.
+BOUND = 300 * MEGABYTE
 
 
 async def test_a_backup_passes_through_bounded_memory(tmp_path: Path) -> None:
-    megabytes = int(os.environ.get("BACKUP_MEGABYTES", "320"))
+    megabytes = int(os.environ.get("BACKUP_MEGABYTES", "512"))
     process = await asyncio.create_subprocess_exec(sys.executable, str(PROGRAM), str(tmp_path), str(megabytes), stdout=PIPE)
     out, _ = await process.communicate()
     assert process.returncode == 0
