@@ -13,6 +13,8 @@ TEST_WORKERS ?= 2
 # How pytest ends when PYTEST_ARGS leave nothing of one of the two halves.
 NONE_CHOSEN := 5
 BENCH_ARGS ?=
+SCENARIO ?= smoke
+LOAD_ARGS ?=
 
 CLIENT := src/client
 NPM := PATH="$$(.ci/node $(VENV)):$$PATH"; cd $(CLIENT); npm
@@ -24,7 +26,7 @@ EXAMPLES := $(CLIENT)/examples
 EXAMPLES_BUILT := $(EXAMPLES)/dist/.built
 EXAMPLE_SOURCES := $(shell find $(EXAMPLES) \( -name node_modules -o -name dist \) -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help setup browser examples run test check infrastructure audit fmt lock bench bench-long clean
+.PHONY: help setup browser examples run test check infrastructure audit fmt lock bench bench-long load clean
 # Node may be installed into the environment, which must be whole by then.
 .NOTPARALLEL:
 
@@ -35,6 +37,7 @@ help:
 	@echo "make audit   careless infrastructure (make infrastructure: that alone), and what is known against dependencies"
 	@echo "make fmt     format and fix what can be fixed"
 	@echo "make bench   how fast it is, beside its peers, in 10 minutes (BENCH_ARGS='fanout --rounds 5'); make bench-long takes longer"
+	@echo "make load    many people at once, and nothing unaccounted for (SCENARIO=smoke; HOST=… KEY=… for a product that runs; LOAD_ARGS=--list)"
 	@echo "make setup   install for development        make lock    renew the locks        make browser   build the browser's files"
 	@echo "make examples  build the examples of src/client/examples (make test does)"
 	@echo "make clean   remove what make made, except the state of make run (.state)"
@@ -119,6 +122,10 @@ bench: setup
 
 bench-long: setup
 	@$(BIN)/python -m loadtests --long $(BENCH_ARGS)
+
+# Against a product of its own, or the one at HOST. A threshold that is broken ends it with 1; reports are in .load/.
+load: setup
+	@$(BIN)/python -m loadtests.scenarios $(SCENARIO) $(LOAD_ARGS)
 
 fmt: setup
 	@$(BIN)/ruff format
