@@ -20,7 +20,7 @@ import msgspec
 
 from loadtests.scenarios.killing import Kill, OurOwn, by_command, killing
 from loadtests.scenarios.product import bases, product
-from loadtests.scenarios.report import Report, table
+from loadtests.scenarios.report import Report
 from loadtests.scenarios.scenario import Scenario, WrongScenario, known, load
 from tidings.platform.embedded.memory import free_port
 
@@ -92,7 +92,7 @@ def main(name: str, host: str, streams: str, receiver: str, kill: str, workers: 
         click.echo(str(error), err=True)
         sys.exit(2)
     folder = ask.reports / report.scenario
-    click.echo((folder / "report.json").read_text() if as_json else f"\n{table(report)}\n{folder}/report.html")
+    click.echo((folder / "report.json").read_text() if as_json else f"{folder}/report.html")
     sys.exit(0 if report.holds else 1)
 
 

@@ -13,9 +13,9 @@ from typing import Any, Literal
 from locust.env import Environment
 from locust.stats import StatsEntry
 
-from loadtests.scenarios.report import Point, Report, write
+from loadtests.scenarios.report import Point, Report, table, write
 from loadtests.scenarios.scenario import Scenario
-from loadtests.scenarios.tally import Tally, together
+from loadtests.scenarios.tally import Tally, high, together
 from loadtests.scenarios.verdict import verdicts
 from loadtests.scenarios.webhooks import Counted, Hook
 
@@ -124,6 +124,7 @@ class Conductor:
             ],
         )
         write(self.report, self.folder)
+        print(f"\n{table(self.report)}", flush=True)
         self.environment.process_exit_code = 0 if self.report.holds else 1
         if self.hook is not None:
             self.hook.close()
@@ -192,16 +193,6 @@ class Conductor:
             f"{total.pending} on their way, {total.reconnects} came back",
             flush=True,
         )
-
-
-def high(counts: dict[int, int], share: float) -> float | None:
-    """A percentile of values with how often each was there."""
-    left = (1 - share) * sum(counts.values())
-    for value in sorted(counts, reverse=True):
-        left -= counts[value]
-        if counts[value] and left < 0:
-            return float(value)
-    return None
 
 
 def tally_of(data: dict[str, Any]) -> Tally:

@@ -1,6 +1,5 @@
 """What Locust loads, on the master, on workers and where it is both. Settings come from the environment (README.md), and go no further."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests.scenarios.conductor import Conductor, tally_of
 from loadtests.scenarios.crew import Crew, bases_of, crews
+from loadtests.scenarios.environment import needed, setting
 from loadtests.scenarios.scenario import load
 from loadtests.scenarios.users import Listener, Publisher, Reader, Reconnecting, wanted
 from loadtests.scenarios.webhooks import Hook
@@ -39,10 +39,10 @@ class Conducted(LoadTestShape):
 
 
 def prepare(environment: Environment, **_: Any) -> None:
-    scenario = load(os.environ["LOAD_SCENARIO"])
+    scenario = load(needed("LOAD_SCENARIO"))
     environment.user_classes = wanted(scenario.users)
-    bases = bases_of(os.environ["LOAD_BASES"])
-    crew = Crew(scenario, bases, bases_of(os.environ.get("LOAD_STREAMS", "")) or bases, os.environ["LOAD_KEY"])
+    bases = bases_of(needed("LOAD_BASES"))
+    crew = Crew(scenario, bases, bases_of(setting("LOAD_STREAMS")) or bases, needed("LOAD_KEY"))
     runner = environment.runner
     assert runner is not None
     if not isinstance(runner, MasterRunner):
@@ -78,8 +78,8 @@ def join(environment: Environment, crew: Crew) -> None:
 
 def conduct(environment: Environment, crew: Crew, local: Crew | None) -> None:
     """This process says what happens when."""
-    name = Path(os.environ["LOAD_SCENARIO"]).stem
-    folder = Path(os.environ.get("LOAD_REPORTS", ".load")) / name
+    name = Path(needed("LOAD_SCENARIO")).stem
+    folder = Path(setting("LOAD_REPORTS") or ".load") / name
     conductor = Conductor(environment, name, crew.scenario, folder, hook_of(crew), local.told if local is not None else None)
     conductors[environment] = conductor
     # Unless it is said otherwise: one that is ended half-way has shown nothing.
@@ -98,10 +98,10 @@ def conduct(environment: Environment, crew: Crew, local: Crew | None) -> None:
 
 def hook_of(crew: Crew) -> Hook | None:
     """Where there is a receiver, and the scenario wants one."""
-    webhooks, receiver = crew.scenario.webhooks, os.environ.get("LOAD_RECEIVER", "")
+    webhooks, receiver = crew.scenario.webhooks, setting("LOAD_RECEIVER")
     if webhooks is None or not receiver:
         return None
-    return Hook(crew.bases[0], crew.headers, receiver, os.environ["LOAD_WEBHOOK_SECRET"], webhooks)
+    return Hook(crew.bases[0], crew.headers, receiver, needed("LOAD_WEBHOOK_SECRET"), webhooks)
 
 
 def listen(hook: EventHook, handler: Callable[..., None]) -> None:

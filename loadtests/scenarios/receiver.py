@@ -6,7 +6,6 @@ GET /figures tells what came, POST /forget begins anew. It cannot know what shou
 """
 
 import asyncio
-import os
 import random
 import sys
 from collections import Counter
@@ -16,9 +15,8 @@ import msgspec
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from loadtests.scenarios.environment import Unset, needed
 from loadtests.scenarios.webhooks import Counted
-
-SECRET = "LOAD_WEBHOOK_SECRET"
 
 
 class Sent(msgspec.Struct):
@@ -90,9 +88,10 @@ def application(receiver: Receiver) -> web.Application:
 @click.option("--fails", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="The share of requests to answer with 500.")
 def main(host: str, port: int, fails: float) -> None:
     """Receive the webhooks of a load test, signed with the secret in LOAD_WEBHOOK_SECRET."""
-    secret = os.environ.get(SECRET, "")
-    if not secret:
-        click.echo(f"{SECRET} is not set", err=True)
+    try:
+        secret = needed("LOAD_WEBHOOK_SECRET")
+    except (Unset, OSError) as error:
+        click.echo(str(error), err=True)
         sys.exit(2)
     asyncio.run(serve(Receiver(secret, fails), host, port))
 

@@ -1,5 +1,11 @@
-"""What a run has shown: `report.json` for programs, `report.html` for people. Locust's own page, with every request, lies beside it."""
+"""What a run has shown: `report.json` for programs, `report.html` for people. Locust's own page, with every request, lies beside it.
 
+    python -m loadtests.scenarios.report <report.json >report.html
+
+makes the page again, of a run that left nothing but its JSON in a log.
+"""
+
+import sys
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
@@ -142,3 +148,7 @@ def place(share: float) -> float:
 
 def level(share: float) -> float:
     return HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page(msgspec.json.decode(sys.stdin.buffer.read(), type=Report)))

@@ -36,3 +36,13 @@ def together(tallies: Iterable[Tally]) -> Tally:
             setattr(total, name, max(total.cpu, tally.cpu) if name == "cpu" else getattr(total, name) + getattr(tally, name))
     total.told = total.told[:MOST_TOLD]
     return total
+
+
+def high(counts: dict[int, int], share: float) -> float | None:
+    """A percentile of values with how often each was there."""
+    left = (1 - share) * sum(counts.values())
+    for value in sorted(counts, reverse=True):
+        left -= counts[value]
+        if counts[value] and left < 0:
+            return float(value)
+    return None

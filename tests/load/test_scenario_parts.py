@@ -10,12 +10,11 @@ import msgspec
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from loadtests.scenarios.conductor import high
 from loadtests.scenarios.receiver import Receiver
 from loadtests.scenarios.report import Point, Report, page, table
 from loadtests.scenarios.scenario import PLANS, Scenario, WrongScenario, known, load
 from loadtests.scenarios.sse import Event, Stream
-from loadtests.scenarios.tally import Tally, together
+from loadtests.scenarios.tally import Tally, high, together
 from loadtests.scenarios.verdict import MEASURED, Bound, verdicts
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
