@@ -1,0 +1,5 @@
+"""A real Chromium for the tutorial's reader."""
+
+from chromium import browser
+
+__all__ = ["browser"]
