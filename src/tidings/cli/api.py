@@ -10,6 +10,7 @@ from tidings.app import Role, create_front, open_process
 from tidings.cli.configuration import settings_with_servers
 from tidings.cli.process import begin_process, supervised_option
 from tidings.platform.process_figures import watched_loop
+from tidings.platform.schema.fitting import refuse_older_schema
 from tidings.platform.secrets import load_secret
 from tidings.platform.tls import tls_context
 from tidings.settings import Settings
@@ -42,6 +43,8 @@ async def serve_api(settings: Settings, role: Role) -> None:
     """Runs until `serve`, which owns the signals, has drained."""
     load_secret(settings)
     tls_context(settings)  # wrong files stop the start, not the first request
+    assert settings.database_url is not None
+    await refuse_older_schema(settings.database_url)
     process = await open_process(settings)
     try:
         await process.start()

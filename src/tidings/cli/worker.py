@@ -1,11 +1,14 @@
 """`tidings worker`: a process from workers/."""
 
 import importlib
+from collections.abc import Awaitable, Callable
 
 import click
 
 from tidings.cli.configuration import settings_with_servers
 from tidings.cli.process import begin_process, run_until_signalled, supervised_option
+from tidings.platform.schema.fitting import refuse_older_schema
+from tidings.settings import Settings
 
 NAMES = ("sequencer", "projections", "planner", "deliveries", "backups")
 ENDS_WITHIN_S = 10.0
@@ -34,4 +37,10 @@ def command(name: str, supervised: bool) -> None:
     settings = settings_with_servers()
     begin_process(settings, name, supervised, ENDS_WITHIN_S)
     work = importlib.import_module(f"workers.{name}").main
-    run_until_signalled(lambda: work(settings))
+    run_until_signalled(lambda: work_on(settings, work))
+
+
+async def work_on(settings: Settings, work: Callable[[Settings], Awaitable[None]]) -> None:
+    assert settings.database_url is not None
+    await refuse_older_schema(settings.database_url)
+    await work(settings)

@@ -1,16 +1,19 @@
 """Brings a database to this version's schema, by Piccolo's migrations, and makes the rows of `shards`.
 
-Each migration is one transaction together with the row that remembers it, so a half-run one leaves nothing. Two processes that
-start at once take turns: the second finds nothing to do.
+Each migration is one transaction together with the row that remembers it, so a half-run one leaves nothing but an index of INDEXES, which
+is found again. Two processes that start at once take turns: the second finds nothing to do.
 
 To add a migration, add a file to migrations/ named `tidings_YYYY_MM_DD_NN_table.py`, shaped like the newest one: a rising ID (the time
 of writing), and `forwards`, as `script()` makes it of SQL. It must work with the version still running:
 expand first (a column that may be null, a new table with its row-level security and grants, an index), contract in a later release.
 It changes one table: the sequencer and publishers lock several, in different orders, and whoever holds one while it waits for the
 next would deadlock with them. It may wait 5 s for a lock and then fails, to be run again, rather than hold up publishing behind it.
+An index of a table that is there already goes into INDEXES, which builds it beside whoever writes (schema/indexes.py). What takes something
+away says in CONTRACT since which version nothing needs it. `tidings migrate --check`, and a test, read all of them (schema/statements.py).
 Never change a file that has been released.
 """
 
+import asyncio
 import contextlib
 import io
 import os
@@ -19,16 +22,21 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import asyncpg
+import msgspec
 from piccolo.apps.migrations.commands.forwards import run_forwards
 from piccolo.apps.migrations.tables import Migration
 
 from tidings.errors import Misconfigured, TidingsError
 from tidings.platform.postgres import piccolo_uses
+from tidings.platform.schema.indexes import build
+from tidings.platform.schema.known import Read, known_migrations, pending_migrations, read_migrations
 
 OLDEST_POSTGRES = 14
 FOLDER = Path(__file__).parent / "migrations"
 # Any number, the same in every version of Tidings.
 MIGRATION_LOCK = 7_216_044_912
+LOCK_TIMEOUT = "5s"
+TURN_POLL_S = 0.1
 
 # pg_dump reads the sequences too, of which migrations seldom think. Not by default privileges: those are lost where a dump is restored.
 LET_BACKUP_READ = """
@@ -51,15 +59,32 @@ async def migrate(url: str, shards: int, new_epoch: Callable[[], str]) -> list[s
     shards: rows of `shards` that there must be at least; a new one starts in the epoch that `new_epoch` gives.
     """
     async with login(url) as connection:
-        await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
-        # After the advisory lock, for which a second process waits as long as the first one works.
-        await connection.execute("SET lock_timeout = '5s'")
+        await take_turn(connection)
+        await connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
         ran: list[str] = []
-        while (migration := await run_next(connection)) is not None:
-            ran.append(migration)
+        for migration in await pending_migrations(connection):
+            for index in migration.indexes:
+                await build(connection, index)
+            if await run_next(connection) is not None:
+                ran.append(migration.id)
         await make_shards(connection, shards, new_epoch)
         await connection.execute(LET_BACKUP_READ)
     return ran
+
+
+async def pending(url: str) -> list[Read]:
+    """What `migrate` would run, as far as it can be understood before. In a database that is empty nothing is dangerous."""
+    async with login(url) as connection:
+        waiting = {one.id for one in await pending_migrations(connection)}
+    read = [one for one in read_migrations(known_migrations()) if one.id in waiting]
+    is_empty = len(waiting) == len(known_migrations())
+    return [msgspec.structs.replace(one, dangers=[]) for one in read] if is_empty else read
+
+
+async def take_turn(connection: asyncpg.Connection) -> None:
+    """Asks again and again: CREATE INDEX CONCURRENTLY would wait for a statement that waits for the lock, and both for ever."""
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", MIGRATION_LOCK):
+        await asyncio.sleep(TURN_POLL_S)
 
 
 def newest_migration() -> str:
