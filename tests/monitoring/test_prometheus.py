@@ -15,6 +15,7 @@ from monitoring.shown import Shown, use
 from running import until
 
 from tidings.platform.embedded.memory import free_port
+from tidings.releases.prometheus import NOBODY, figures_of
 
 QUICKLY = "1s"
 
@@ -82,3 +83,16 @@ async def test_every_question_of_the_dashboards_is_understood(prometheus: Promet
     for expression in dashboard_expressions():
         answer = await prometheus.get("query", query=expression)
         assert answer["status"] == "success", expression
+
+
+async def test_the_gate_of_releases_reads_a_version_s_figures(shown: Shown, prometheus: Prometheus) -> None:
+    everyone, nobody = 'job="tidings"', 'job="tidings",version="9.9.9"'
+
+    async def has_counted() -> bool:
+        await use(shown, 1)
+        seen = await asyncio.to_thread(figures_of, prometheus.base_url, everyone, 1)
+        return min(seen.requests, seen.writes, seen.attempts) > 0
+
+    await until(has_counted, 60, "Prometheus tells of requests, writes to streams and attempts")
+    assert (await asyncio.to_thread(figures_of, prometheus.base_url, everyone, 1)).missing == ()
+    assert (await asyncio.to_thread(figures_of, prometheus.base_url, nobody, 1)).missing == (NOBODY,)

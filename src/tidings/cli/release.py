@@ -10,7 +10,9 @@ from typing import Any
 import click
 import msgspec
 
+from tidings.cli.release_cluster import promote, wait
 from tidings.cli.release_gate import gate
+from tidings.releases import cluster
 from tidings.releases.colours import Timing, is_ready
 from tidings.releases.figures import metrics_of, sample_of, version_in
 from tidings.releases.plan import Colour, read_plan
@@ -33,7 +35,8 @@ def command() -> None:
     """
 
 
-command.add_command(gate)
+for later in (gate, wait, promote):
+    command.add_command(later)
 
 plan_option = click.option(
     "--plan", "path", type=click.Path(path_type=Path), default="release.toml", show_default=True, help="What runs where."
@@ -81,16 +84,26 @@ def switch_command(path: Path, steps: list[int], watch_s: float, as_json: bool) 
 
 @command.command("rollback")
 @plan_option
+@click.option("--overlay", metavar="NAME", help="In Kubernetes: of k8s/overlays, in kubectl's current context.")
+@click.option("--image", metavar="REF", help="With --overlay: only if this is what is deployed.")
 @json_option
-def rollback_command(path: Path, as_json: bool) -> None:
+def rollback_command(path: Path, overlay: str | None, image: str | None, as_json: bool) -> None:
     """Give all of the traffic back to the colour before, and drain the other. Of a release under way, one left half-way, or the last one.
 
     A `switch` that runs goes back by itself when it is interrupted.
 
     \b
-    Example:
+    Examples:
       tidings release rollback
+      tidings release rollback --overlay production --image registry/tidings@sha256:…
     """
+    if overlay is not None:
+        if image is None:
+            raise click.UsageError("--overlay needs --image.")
+        was_there = cluster.rollback(cluster.Overlay(overlay), image, Timing())
+        said = "What ran before has the traffic." if was_there else "Nothing to do: that image is not deployed."
+        click.echo(json.dumps({"rolled_back": was_there}) if as_json else said)
+        return
     plan = read_plan(path)
     with only_release(plan.state):
         outcome = roll_back(plan, read_state(plan), telling(as_json), Timing())

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from tidings.errors import Misconfigured
+from tidings.releases.cluster import Overlay, selectors
 from tidings.releases.colours import Timing
 from tidings.releases.figures import Figures
 from tidings.releases.gate import Verdict, judge, with_own
@@ -27,11 +28,19 @@ MARKS = {"pass": ("✓", "green"), "fail": ("✗", "red"), "not judged": ("–",
 @click.option("--prometheus", metavar="URL", help="Ask this Prometheus, instead of the processes of the plan.")
 @click.option("--new", "new", metavar="SELECTOR", help="With --prometheus: the processes of the new version.")
 @click.option("--old", "old", metavar="SELECTOR", help="With --prometheus: those of the old one, if any runs.")
+@click.option("--overlay", metavar="NAME", help="With --prometheus, instead of selectors: of k8s/overlays, in kubectl's current context.")
 @click.option("--minutes", type=click.FloatRange(0, 1440), default=2, show_default=True, help="How long to watch.")
 @click.option("--thresholds", type=click.Path(path_type=Path), help="JSON: members that differ, by figure.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 def gate(
-    path: Path, prometheus: str | None, new: str | None, old: str | None, minutes: float, thresholds: Path | None, as_json: bool
+    path: Path,
+    prometheus: str | None,
+    new: str | None,
+    old: str | None,
+    overlay: str | None,
+    minutes: float,
+    thresholds: Path | None,
+    as_json: bool,
 ) -> None:
     """Watch the new version beside the old one, and say whether it is good enough: delivery success, lag from publish to stream,
     reconnects, HTTP errors, unforeseen failures, processes that are away. Ends at the first no.
@@ -41,8 +50,11 @@ def gate(
     \b
     Examples:
       tidings release gate --minutes 10
-      tidings release gate --prometheus http://prometheus:9090 --new 'version="0.2.0"' --json
+      tidings release gate --prometheus http://prometheus:9090 --new 'pod=~"api-7d9f.*"' --old 'pod=~"api-5c41.*"' --json
+      tidings release gate --prometheus http://prometheus:9090 --overlay production --minutes 10
     """
+    if overlay is not None:
+        new, old = selectors(Overlay(overlay))
     verdict = by_prometheus(prometheus, new, old, minutes, own_of(thresholds)) if prometheus else by_plan(path, minutes, own_of(thresholds))
     if as_json:
         click.echo(json.dumps({"verdict": "pass" if verdict.passed else "fail", "reasons": verdict.reasons} | msgspec.to_builtins(verdict)))
@@ -65,7 +77,7 @@ def by_plan(path: Path, minutes: float, own: dict[str, dict[str, float]]) -> Ver
 
 def by_prometheus(url: str, new: str | None, old: str | None, minutes: float, own: dict[str, dict[str, float]]) -> Verdict:
     if new is None:
-        raise Misconfigured("--prometheus needs --new, a selector of the new version's processes.")
+        raise Misconfigured("--prometheus needs --new, a selector of the new version's processes, or --overlay.")
     thresholds, began = with_own(own), time.monotonic()
 
     def seen(selector: str) -> Figures:

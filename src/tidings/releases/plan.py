@@ -69,10 +69,15 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True):
         return next(name for name in self.colours if name != colour)
 
 
+def path_of(kind: type, value: str) -> Path:
+    """msgspec knows no paths."""
+    return Path(value)
+
+
 def read_plan(path: Path) -> Plan:
     """Raises Misconfigured, which names the member."""
     try:
-        plan = msgspec.toml.decode(path.read_bytes(), type=Plan)
+        plan = msgspec.toml.decode(path.read_bytes(), type=Plan, dec_hook=path_of)
     except OSError as error:
         raise Misconfigured(
             f"{path} cannot be read: {error.strerror}. docs/releases.md says what stands in it; --plan names another."

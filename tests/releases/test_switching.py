@@ -1,0 +1,88 @@
+"""Two versions behind nginx and HAProxy under load: a good one comes into service, a bad one is taken back, and nobody misses anything.
+
+RELEASE_SECONDS=600 pytest -s tests/releases/test_switching.py is the long form: so long for each release, two processes of each colour.
+"""
+
+import asyncio
+import sys
+
+from faults.history import summary
+from releases.conftest import SECONDS
+from releases.ground import Ground
+from releases.people import People, peak_over_mean
+from running import until
+
+LISTENERS, RATE = (200, 40.0) if SECONDS else (60, 50.0)
+STEPS = "10,50,100" if SECONDS else "50,100"
+MOST_ROLLBACK_S = 30
+MOST_PEAK = 2
+
+
+async def test_a_good_version_comes_into_service_and_streams_are_sent_over_in_a_paced_way(nginx: Ground) -> None:
+    nginx.version("green", "0.2.0")
+    async with await people(nginx) as load:
+        load.publish()
+        began = asyncio.get_running_loop().time()
+
+        # Three steps and the drain.
+        code, outcome, said = await (await nginx.release("switch", "--steps", STEPS, "--watch", f"{SECONDS / 4 or 1.5}", "--json")).ended()
+
+        assert (code, outcome["state"]["live"]) == (0, "green"), said
+        assert await version_behind(nginx) == "0.2.0"
+        await until(lambda: has_come(load, began), 30, "everybody is at the new version")
+        is_paced(load.comings(began))
+        await nothing_is_lost(load)
+
+
+async def test_a_bad_version_is_taken_back_by_itself(haproxy: Ground) -> None:
+    haproxy.version("green", "0.3.0-bad")
+    async with await people(haproxy) as load:
+        load.publish()
+        release = await haproxy.release("switch", "--steps", STEPS, "--watch", f"{SECONDS / 3 or 30}", "--json")
+        await until(lambda: haproxy.has(50), 60 + SECONDS, "half of the traffic is at the new version")
+        began = asyncio.get_running_loop().time()
+        haproxy.fault.write_text("errors")
+
+        code, outcome, said = await release.ended()
+        assert (code, outcome["state"]["live"], outcome["state"]["phase"]) == (1, "blue", "rolled back"), said
+        assert any(reason.startswith("http_errors") for reason in outcome["state"]["reasons"]), outcome
+        assert outcome["rollback_s"] <= MOST_ROLLBACK_S
+        tell(f"rolled back in {outcome['rollback_s']:.2f} s: {outcome['state']['reasons']}")
+        assert await version_behind(haproxy) == "0.1.0"
+        is_paced(load.comings(began))
+        await nothing_is_lost(load)
+
+
+async def people(ground: Ground) -> People:
+    return People(lambda: [ground.base], await ground.deployment.new_project(), listeners=LISTENERS, rate=RATE)
+
+
+async def version_behind(ground: Ground) -> str:
+    """Of the process that answers through the proxy."""
+    async with ground.deployment.http.get(f"{ground.base}/metrics") as answer:
+        return (await answer.text()).split("tidings_build_info{", 1)[1].split('version="', 1)[1].split('"', 1)[0]
+
+
+async def has_come(load: People, since: float) -> bool:
+    return len({patient.client.subscriber for patient in load.patients if patient.comings[-1] >= since}) == LISTENERS
+
+
+def is_paced(comings: list[float]) -> None:
+    ratio = peak_over_mean(comings)
+    tell(f"{len(comings)} streams opened in {comings[-1] - comings[0]:.1f} s, the most in a second {ratio:.2f} times the mean")
+    assert ratio <= MOST_PEAK
+
+
+async def nothing_is_lost(load: People) -> None:
+    await load.stop_publishing()
+    await load.caught_up()
+    tell(load.told())
+    faults = load.history.faults()
+    assert not faults, (summary(faults), faults[:5])
+    assert await load.inbox_faults() == []
+    assert load.history.count("accepted") > 0
+
+
+def tell(text: str) -> None:
+    """Seen with `pytest -s`."""
+    sys.stderr.write(f"\n{text}")
