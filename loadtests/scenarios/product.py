@@ -1,5 +1,6 @@
 """A Tidings of its own for a scenario, on a scratch state: real servers with durability on, as many processes as the scenario says."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,8 @@ from loadtests.scenarios.scenario import Product
 
 @asynccontextmanager
 async def product(wanted: Product) -> AsyncIterator[Running]:
+    # Our own pool, which nobody uses while a scenario runs, would lament each time PostgreSQL is killed.
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)
     # The receiver is on this machine.
     async with tidings(("sequencer", "projections"), TIDINGS_OUTBOUND_ALLOW="127.0.0.0/8") as running:
         for name, worker, count in (("planner", "planner", wanted.planners), ("deliveries", "deliveries", wanted.deliveries)):
