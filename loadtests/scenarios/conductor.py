@@ -8,7 +8,7 @@ settle  until everything that was accepted has arrived, and a moment longer: wha
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from locust.env import Environment
 from locust.stats import StatsEntry
@@ -19,6 +19,7 @@ from loadtests.scenarios.tally import Tally, high, together
 from loadtests.scenarios.verdict import verdicts
 from loadtests.scenarios.webhooks import Counted, Hook
 
+T = TypeVar("T")
 Phase = Literal["gather", "run", "settle", "over"]
 AFTERWARDS_S = 1.0
 TELL_EACH_S = 5.0
@@ -48,7 +49,7 @@ class Conductor:
         self.since = self.began_at = time.monotonic()
         self.told_at = 0.0
         self.arrived_at: float | None = None
-        self.report: Report | None = None
+        self.trouble: list[str] = []
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "kills").write_text("")
         self.enter("gather")
@@ -63,7 +64,16 @@ class Conductor:
 
     def start(self) -> None:
         if self.hook is not None:
-            self.hook.open()
+            self.attempt(self.hook.open)
+
+    def attempt(self, do: Callable[[], T]) -> T | None:
+        """Something about webhooks. Where it fails, the thresholds will say that they did not come, and this why."""
+        try:
+            return do()
+        except OSError as error:
+            if (what := f"webhooks: {error}") not in self.trouble:
+                self.trouble.append(what)
+            return None
 
     def tick(self) -> bool:
         """Once a second. False when it is over, and the reports are written."""
@@ -99,7 +109,7 @@ class Conductor:
     def has_settled(self, total: Tally) -> bool:
         """Whether everything has arrived, and that for a moment."""
         if self.hook is not None:
-            self.counted = self.hook.counted()
+            self.counted = self.attempt(self.hook.counted) or self.counted
         if total.pending or total.unanswered or (self.hook is not None and self.counted.distinct < total.accepted):
             self.arrived_at = None
         elif self.arrived_at is None:
@@ -109,7 +119,7 @@ class Conductor:
     def end(self, told: list[str]) -> None:
         measured = self.measured(self.total)
         found = verdicts(self.scenario.thresholds, measured)
-        self.report = Report(
+        report = Report(
             scenario=self.name,
             summary=self.scenario.summary,
             holds=all(verdict.holds for verdict in found),
@@ -117,17 +127,17 @@ class Conductor:
             measured=measured,
             seconds=round(time.monotonic() - self.began_at, 1),
             processes=max(1, len(self.tallies)),
-            told=told,
+            told=[*self.trouble, *told],
             points=self.points,
             failures=[
                 f"{error.method} {error.name}: {error.error} ({error.occurrences} ×)" for error in self.environment.stats.errors.values()
             ],
         )
-        write(self.report, self.folder)
-        print(f"\n{table(self.report)}", flush=True)
-        self.environment.process_exit_code = 0 if self.report.holds else 1
+        write(report, self.folder)
+        print(f"\n{table(report)}", flush=True)
+        self.environment.process_exit_code = 0 if report.holds else 1
         if self.hook is not None:
-            self.hook.close()
+            self.attempt(self.hook.close)
         self.enter("over")
 
     def entry(self, method: str, name: str) -> StatsEntry:

@@ -14,8 +14,9 @@ from locust.runners import MasterRunner, WorkerRunner
 from loadtests.scenarios.conductor import Conductor, tally_of
 from loadtests.scenarios.crew import Crew, bases_of, crews
 from loadtests.scenarios.environment import needed, setting
+from loadtests.scenarios.listeners import Listener, Reconnecting
 from loadtests.scenarios.scenario import load
-from loadtests.scenarios.users import Listener, Publisher, Reader, Reconnecting, wanted
+from loadtests.scenarios.users import Publisher, Reader, wanted
 from loadtests.scenarios.webhooks import Hook
 
 __all__ = ["Conducted", "Listener", "Publisher", "Reader", "Reconnecting"]

@@ -8,85 +8,14 @@ from typing import Any
 import gevent  # type: ignore[import-untyped]
 import msgspec
 from locust import User, task
-from locust.contrib.fasthttp import FastHttpUser
-from locust.env import Environment
 
-from loadtests.scenarios.crew import body_of, crew_of
-from loadtests.scenarios.lines import Device, Line
+from loadtests.scenarios.asking import Accepted, Caller, Minted, Page
+from loadtests.scenarios.crew import body_of
+from loadtests.scenarios.lines import Line
+from loadtests.scenarios.listeners import Listener, Reconnecting
 from loadtests.scenarios.scenario import Users
-from loadtests.scenarios.sse import Refused, Stream
 
-BREATH_S = 0.3
-TOKEN_TTL_S = 900
 PAGE = 50
-
-
-class Mark(msgspec.Struct):
-    """Of a notification of ours; others have none."""
-
-    line: str = ""
-    number: int = 0
-    sent_at: float = 0.0
-
-
-class Shown(msgspec.Struct):
-    id: str
-    data: Mark | None = None
-
-
-class Page(msgspec.Struct):
-    items: list[Shown]
-    next: str | None
-    cursor: str
-
-
-class Minted(msgspec.Struct):
-    token: str
-
-
-class Accepted(msgspec.Struct):
-    id: str
-
-
-shown = msgspec.json.Decoder(Shown)
-
-
-class Caller(FastHttpUser):
-    """Asks the API, at the next process when one is away."""
-
-    abstract = True
-    network_timeout = 10.0
-    connection_timeout = 2.0
-    max_retries = 0
-
-    def __init__(self, environment: Environment) -> None:
-        crew = crew_of(environment)
-        self.host = crew.bases[0]
-        super().__init__(environment)
-        self.crew = crew
-        self.at = crew.rng.randrange(len(crew.bases))
-
-    def ask(
-        self, method: str, path: str, name: str, *, expect: int, token: str | None = None, body: str | None = None, key: str = ""
-    ) -> Any:
-        """The answer's body, or None when it was another than expected, which Locust counts as a failure."""
-        headers = {"Content-Type": "application/json"} | (self.crew.headers if token is None else {"Authorization": f"Bearer {token}"})
-        if key:
-            headers["Idempotency-Key"] = key
-        url = self.crew.bases[self.at % len(self.crew.bases)] + path
-        with self.client.request(method, url, name=name, data=body, headers=headers, catch_response=True) as answer:
-            if answer.status_code == expect:
-                answer.success()
-                return answer.content
-            answer.failure(f"answered {answer.status_code}")
-            if not answer.status_code:
-                self.at += 1
-            return None
-
-    def until_answered(self, method: str, path: str, name: str, **more: Any) -> bytes:
-        while (content := self.ask(method, path, name, **more)) is None:
-            gevent.sleep(BREATH_S * random.uniform(0.3, 1))
-        return bytes(content)
 
 
 class Publisher(Caller):
@@ -128,129 +57,6 @@ class Publisher(Caller):
         crew.tally.accepted += 1
         line.newest_id = msgspec.json.decode(answer, type=Accepted).id
         line.accepted = line.sent
-
-
-class Listener(Caller):
-    """Holds a stream, and checks what comes: each of its lines without a hole, in order, and nothing twice."""
-
-    def __init__(self, environment: Environment) -> None:
-        super().__init__(environment)
-        self.device: Device = self.crew.device()
-        self.cursor: str | None = None
-        self.token = ""
-        self.token_until = 0.0
-        self.broken_at = 0.0
-
-    @task
-    def listen(self) -> None:
-        storms = self.crew.storms
-        try:
-            self.follow(self.opened())
-        except Refused as refused:
-            if refused.status == 401:
-                self.token = ""
-            self.pause(min(refused.retry_after_s, 5) or 2 * BREATH_S)
-        except OSError:
-            if storms == self.crew.storms:
-                self.pause(BREATH_S)
-
-    def pause(self, longest_s: float) -> None:
-        gevent.sleep(longest_s * random.uniform(0.3, 1))
-
-    def opened(self) -> Stream:
-        began, base = time.monotonic(), random.choice(self.crew.stream_bases)
-        failed: Exception | None = None
-        try:
-            return Stream(base, self.signed_in(), self.cursor)
-        except (OSError, Refused) as error:
-            failed = error
-            raise
-        finally:
-            self.record("open", began, failed)
-
-    def signed_in(self) -> str:
-        if not self.token or time.monotonic() > self.token_until:
-            path = f"/v1/subscribers/{self.device.subscriber}/tokens"
-            answer = self.until_answered("POST", path, "token", expect=201, body=f'{{"ttl":{TOKEN_TTL_S}}}')
-            self.token, self.token_until = msgspec.json.decode(answer, type=Minted).token, time.monotonic() + TOKEN_TTL_S / 2
-        return self.token
-
-    def follow(self, stream: Stream) -> None:
-        """Until the connection ends. Raises OSError."""
-        self.crew.open.add(stream)
-        opened_at = time.monotonic()
-        try:
-            for event in stream.events():
-                if event.name == "notification":
-                    self.take(event.id or "", shown.decode(event.data), opened_at)
-                elif event.name == "ready":
-                    self.is_live()
-                elif event.name == "reset":
-                    self.start_again()
-                if event.id is not None:
-                    self.cursor = event.id
-        finally:
-            self.broken_at = time.monotonic()
-            self.crew.open.discard(stream)
-            stream.close()
-
-    def is_live(self) -> None:
-        crew, name = self.crew, self.device.subscriber
-        if name in crew.listening:
-            crew.tally.reconnects += 1
-            self.record("reconnect", self.broken_at)
-            return
-        if self.device in crew.members:
-            body = json.dumps({"add": [name]})
-            self.until_answered("PUT", f"/v1/topics/{crew.topic}/subscribers", "topic", expect=200, body=body)
-        crew.listening.add(name)
-
-    def take(self, cursor: str, notification: Shown, opened_at: float) -> None:
-        mark = notification.data
-        if mark is None or not mark.line.startswith(self.crew.run):
-            return
-        self.device.take(cursor, mark.line, mark.number)
-        # What was missed is as old as the absence was long.
-        if mark.sent_at > opened_at:
-            self.record("event", mark.sent_at)
-
-    def start_again(self) -> None:
-        """After a reset the inbox says what was missed."""
-        self.device.reset(None)
-        after: str | None = ""
-        while after is not None:
-            page = self.page(after)
-            for item in page.items:
-                if item.data is not None and item.data.line.startswith(self.crew.run):
-                    self.device.snapshot(item.data.line, item.data.number)
-            after = page.next
-
-    def page(self, after: str) -> Page:
-        path = "/v1/inbox?limit=200" + (f"&after={after}" if after else "")
-        return msgspec.json.decode(self.until_answered("GET", path, "inbox after reset", expect=200, token=self.signed_in()), type=Page)
-
-    def record(self, name: str, since: float, error: Exception | None = None) -> None:
-        """Straight into the statistics: an event of Locust's for each of ours costs as much again."""
-        stats = self.environment.stats
-        stats.log_request("SSE", name, 1000 * (time.monotonic() - since), 0)
-        if error is not None:
-            stats.log_error("SSE", name, repr(error))
-
-
-class Reconnecting(Listener):
-    """Leaves in the middle of things, and comes back with the last id that it took: nothing of what it missed may be missing."""
-
-    def follow(self, stream: Stream) -> None:
-        leaving = gevent.spawn_later(random.uniform(*self.crew.scenario.leaving.stays_s), stream.cut)
-        try:
-            super().follow(stream)
-        finally:
-            leaving.kill(block=False)
-
-    def pause(self, longest_s: float) -> None:
-        gevent.sleep(random.uniform(*self.crew.scenario.leaving.away_s))
-        # It went by itself: what is measured is the way back.
-        self.broken_at = time.monotonic()
 
 
 class Reader(Caller):
