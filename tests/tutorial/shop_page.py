@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 SOON_MS = 15_000
 
@@ -17,12 +17,13 @@ async def press(page: Page, button: str) -> None:
     await page.get_by_role("button", name=button).click()
 
 
-async def open_the_bell(page: Page) -> None:
+async def open_the_bell(page: Page, title: str) -> None:
     await page.locator("tidings-inbox [part~=bell]").click()
+    await expect(item(page, title)).to_be_visible(timeout=SOON_MS)
 
 
 async def choose(page: Page, title: str) -> None:
-    await page.locator("tidings-inbox").get_by_role("article").get_by_text(title).click()
+    await item(page, title).click()
 
 
 async def has_number(page: Page, number: str) -> None:
@@ -33,18 +34,17 @@ async def has_no_number(page: Page) -> None:
     await expect(page.locator("tidings-inbox [part~=badge]")).to_be_hidden(timeout=SOON_MS)
 
 
-async def lists(page: Page, title: str) -> None:
-    await expect(page.locator("tidings-inbox").get_by_role("article").get_by_text(title)).to_be_visible(timeout=SOON_MS)
+def item(page: Page, title: str) -> Locator:
+    return page.locator("tidings-inbox").get_by_role("article").get_by_text(title)
 
 
 SENTENCES: dict[str, Callable[..., Awaitable[None]]] = {
     r"Open (http://\S+)\.": visit,
     r'Press "(.+)"\.': press,
-    r"Click on the bell\.": open_the_bell,
+    r'Click on the bell: there is "(.+)"\.': open_the_bell,
     r'Click on "(.+)": it is read\.': choose,
     r"The bell says (\d+)\b.*": has_number,
-    r"The bell has no number.*": has_no_number,
-    r'In the list there is "(.+)"\.': lists,
+    r"(?:There is a bell, without a number|The bell has no number any more)\.": has_no_number,
 }
 
 

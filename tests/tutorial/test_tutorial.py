@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -34,12 +35,14 @@ class Reader:
         self.terminals: dict[str, Terminal] = {}
 
     async def follow(self, tutorial: str) -> None:
-        for step in steps_of(tutorial):
+        for step, following in pairwise([*steps_of(tutorial), None]):
             match step:
                 case Write(file, text):
                     (self.folder / file).write_text(text)
                 case Type(terminal, text):
                     await (await self.terminal(terminal)).type(text)
+                    if not isinstance(following, See):
+                        await (await self.terminal(terminal)).until_ready()
                 case See(terminal, text):
                     await (await self.terminal(terminal)).sees(text)
                 case PressCtrlC(terminal):
