@@ -33,7 +33,7 @@ EXAMPLE_SOURCES := $(shell find $(EXAMPLES) \( -name node_modules -o -name dist 
 help:
 	@echo "make run     install, start PostgreSQL, Valkey and Tidings on this machine; Ctrl-C stops all"
 	@echo "make test    install, run every test on servers of their own (PYTEST_ARGS='-k stream' narrows it)"
-	@echo "make check   ruff, mypy --strict, direction of imports; the browser's types and sizes; Dockerfile, compose file, workflows, shell"
+	@echo "make check   ruff, mypy --strict, direction of imports; the browser's types and sizes; Dockerfile, compose file, manifests, workflows, shell"
 	@echo "make audit   careless infrastructure (make infrastructure: that alone), and what is known against dependencies"
 	@echo "make fmt     format and fix what can be fixed"
 	@echo "make bench   how fast it is, beside its peers, in 10 minutes (BENCH_ARGS='fanout --rounds 5'); make bench-long takes longer"
@@ -97,11 +97,12 @@ check: setup $(BROWSER)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@.ci/monitoring
+	@.ci/manifests $(BIN)
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/docker-compose --profile backups config --quiet
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/actionlint
 	@$(BIN)/zizmor --offline --quiet --no-progress .github
-	@$(BIN)/shellcheck .ci/*
+	@$(BIN)/shellcheck .ci/* k8s/make-secret k8s/components/valkey-sentinel/*.sh
 
 # In an environment of its own: it is larger than the one for development, and slow.
 $(VENV)/audit/.made: requirements-audit.lock | $(VENV)/.develops

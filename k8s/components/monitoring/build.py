@@ -20,7 +20,9 @@ spec:
 
 
 def text() -> str:
-    return "---\n".join(HEAD.format(name=name) + indented((HERE.parents[1] / "monitoring" / "rules" / f"{name}.yml").read_text()) for name in RULES)
+    return "---\n".join(
+        HEAD.format(name=name) + indented((HERE.parents[1] / "monitoring" / "rules" / f"{name}.yml").read_text()) for name in RULES
+    )
 
 
 def indented(rules: str) -> str:
