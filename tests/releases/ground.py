@@ -129,6 +129,13 @@ class Ground:
         )
         return Command(process)
 
+    async def said(self, *arguments: str) -> tuple[int, str]:
+        """Exit code and all that it printed."""
+        process = (await self.release(*arguments)).process
+        out, err = await asyncio.wait_for(process.communicate(), 120)
+        assert process.returncode is not None
+        return process.returncode, (out + err).decode()
+
     def told(self) -> dict[str, Any]:
         try:
             state: dict[str, Any] = json.loads(self.state.read_text())
@@ -139,6 +146,9 @@ class Ground:
     async def has(self, share: int) -> bool:
         """Whether a release is under way, and its candidate has that much."""
         return self.told().get("share") == share
+
+    async def is_in(self, phase: str) -> bool:
+        return self.told().get("phase") == phase
 
     async def end(self) -> None:
         if self.process is not None and self.process.returncode is None:

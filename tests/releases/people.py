@@ -18,6 +18,11 @@ class Patient(Listener):
         super().__init__(*given)  # type: ignore[arg-type]
         self.comings: list[float] = []
         self.wait_s: float | None = None
+        self.response: aiohttp.ClientResponse | None = None
+
+    def drop(self) -> None:
+        if self.response is not None:
+            self.response.close()
 
     async def take(self, event: Event) -> None:
         if event.name == "ready":
@@ -32,6 +37,7 @@ class Patient(Listener):
         async with self.http.get(f"{self.bases()[0]}/v1/stream", headers=headers, timeout=ENDLESS) as response:
             if response.status != 200:
                 raise Refusal(response.status, await response.read())
+            self.response = response
             self.client.connections += 1
             async for event in events_of(response.content):  # type: ignore[arg-type]
                 await self.take(event)
@@ -69,6 +75,10 @@ class People(Load):
             self.listeners.append(listener)
             self.tasks.append(asyncio.create_task(listener.run()))
         await until(lambda: all(listener.cursor for listener in self.listeners), 30, "every stream's ready")
+
+    def drop_all(self) -> None:
+        for patient in self.patients:
+            patient.drop()
 
     def comings(self, since: float) -> list[float]:
         return sorted(at for patient in self.patients for at in patient.comings if at >= since)

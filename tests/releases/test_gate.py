@@ -3,13 +3,14 @@
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from tidings.errors import Misconfigured
 from tidings.releases.figures import MISSES, Figures, Watched
 from tidings.releases.gate import judge, with_own
-from tidings.releases.plan import Colour
+from tidings.releases.plan import Colour, read_plan
 from tidings.releases.proxies import weights_of
 
 GOOD = Figures(
@@ -83,6 +84,17 @@ def test_weights_give_each_colour_its_share_whatever_its_number_of_servers() -> 
     weights = dict(weights_of(colours, {"blue": 75, "green": 25}))
     assert weights["b1"] == weights["b2"] == weights["b3"] == weights["g1"]
     assert dict(weights_of(colours, {"green": 100})) == {"b1": 0, "b2": 0, "b3": 0, "g1": 256}
+
+
+def test_the_plan_of_the_documentation_is_one_and_a_wrong_one_names_its_member(tmp_path: Path) -> None:
+    documented = Path(__file__).parents[2] / "docs" / "releases" / "release.toml"
+    assert read_plan(documented).other("blue") == "green"
+    wrong = tmp_path / "release.toml"
+    wrong.write_text(documented.read_text().replace('kind = "nginx"', 'kind = "apache"'))
+    with pytest.raises(Misconfigured, match=r"\$\.proxy"):
+        read_plan(wrong)
+    with pytest.raises(Misconfigured, match="--plan"):
+        read_plan(tmp_path / "none.toml")
 
 
 class Shown:
