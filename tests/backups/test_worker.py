@@ -55,7 +55,7 @@ class Worker:
             runs = await self.runs()
             return runs if sum(run.state in ("done", "failed") for run in runs) >= count else []
 
-        found: list[Run] = await until(have_ended, 30, f"{count} runs have ended")
+        found: list[Run] = await until(have_ended, 60, f"{count} runs have ended")
         return found
 
     async def in_store(self) -> list[Any]:
@@ -97,6 +97,11 @@ async def test_a_worker_does_what_is_due_and_what_it_is_woken_for(worker: Worker
         asked = await ask(connection, "logical", "key_of_an_operator", await time_of(connection))
     await wake_workers(ground.servers.redis_url)
     assert (await worker.ended(2))[0].id == asked.id
+    async with ground.database.system.acquire() as connection:
+        await ask(connection, "verify", "key_of_an_operator", await time_of(connection))
+    await wake_workers(ground.servers.redis_url)
+    proof = (await worker.ended(3))[0]
+    assert (proof.task, proof.state) == ("verify", "done"), proof.reason
     await until(lambda: tells(worker.port, 'tidings_backup_made_timestamp_seconds{kind="logical"}'), 20, "the figures are shown")
 
 

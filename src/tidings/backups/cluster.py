@@ -173,8 +173,7 @@ async def spawn(programs: Path, data: Path, socket: Path, options: Mapping[str, 
             cwd="/",
             env={"PATH": os.defpath, "LC_ALL": "C"},
             start_new_session=True,
-            preexec_fn=signalled_with_parent(signal.SIGINT),
-            **as_runner(),
+            **as_runner(signalled_with_parent(signal.SIGINT)),
         )
 
 

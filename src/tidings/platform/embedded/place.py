@@ -14,6 +14,8 @@ import shutil
 import stat
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +38,22 @@ def runner() -> pwd.struct_passwd | None:
     )
 
 
-def as_runner() -> dict[str, Any]:
-    """The options of a subprocess that make it run as that user."""
+def as_runner(then: Callable[[], None] | None = None) -> dict[str, Any]:
+    """The options of a subprocess that make it run as that user. then: what its `preexec_fn` does besides.
+
+    Not by `user` and `group`: uvloop knows neither, and what the workers start there failed as root alone.
+    """
     user = runner()
-    return {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    return {"preexec_fn": then if user is None else partial(become, user, then)}
+
+
+def become(user: pwd.struct_passwd, then: Callable[[], None] | None) -> None:
+    os.setgroups([])
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+    if then is not None:
+        # After that: Linux forgets at a change of user whom a death is to be signalled to.
+        then()
 
 
 def make_state(state: Path) -> Path:

@@ -124,8 +124,7 @@ class EmbeddedPostgres:
                 cwd="/",
                 env={"PATH": os.defpath, "LC_ALL": "C"},
                 start_new_session=True,  # Ctrl-C is for the supervisor, which stops its servers last
-                preexec_fn=signalled_with_parent(self.stop_signal),
-                **as_runner(),
+                **as_runner(signalled_with_parent(self.stop_signal)),
             )
 
     async def until_it_answers(self, process: Process) -> None:

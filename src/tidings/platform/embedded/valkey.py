@@ -75,8 +75,7 @@ class EmbeddedValkey:
                 cwd="/",
                 env={"PATH": os.defpath, "LC_ALL": "C"},
                 start_new_session=True,
-                preexec_fn=signalled_with_parent(self.stop_signal),
-                **as_runner(),
+                **as_runner(signalled_with_parent(self.stop_signal)),
             )
         assert process.stdin is not None
         process.stdin.write(self.configuration().encode())
