@@ -51,7 +51,9 @@ def main(name: str, host: str, streams: str, receiver: str, kill: str, workers: 
         raise click.UsageError("HOST needs KEY, an API key of a project that is there for this alone.")
     if host and scenario.chaos is not None and not kill:
         raise click.UsageError("this scenario kills processes: HOST needs KILL, the command that kills one, as in `kubectl delete pod …`.")
-    ask = Ask(name, host, streams, key, receiver, kill, workers, reports.absolute())
+    ask = Ask(
+        str(Path(name).absolute()) if name.endswith(".toml") else name, host, streams, key, receiver, kill, workers, reports.absolute()
+    )
     try:
         report = asyncio.run(run(ask, scenario, sys.stderr.fileno() if as_json else sys.stdout.fileno()))
     except NoReport as error:

@@ -45,7 +45,7 @@ class Caller(FastHttpUser):
 
     abstract = True
     network_timeout = 10.0
-    connection_timeout = 2.0
+    connection_timeout = 5.0
     max_retries = 0
 
     def __init__(self, environment: Environment) -> None:

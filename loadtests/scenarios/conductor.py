@@ -107,10 +107,11 @@ class Conductor:
         self.environment.runner.send_message(message)
 
     def has_settled(self, total: Tally) -> bool:
-        """Whether everything has arrived, and that for a moment."""
+        """Whether everybody is back and everything has arrived, and that for a moment."""
         if self.hook is not None:
             self.counted = self.attempt(self.hook.counted) or self.counted
-        if total.pending or total.unanswered or (self.hook is not None and self.counted.distinct < total.accepted):
+        is_away = total.streams < self.scenario.users.listeners
+        if is_away or total.pending or total.unanswered or (self.hook is not None and self.counted.distinct < total.accepted):
             self.arrived_at = None
         elif self.arrived_at is None:
             self.arrived_at = time.monotonic()

@@ -19,8 +19,11 @@ Kill = Callable[[random.Random], Awaitable[str]]
 
 
 @asynccontextmanager
-async def killing(kill: Kill, chaos: Chaos, folder: Path) -> AsyncIterator[None]:
-    """While the phase is `run`. Each kill gets a line in `kills`."""
+async def killing(kill: Kill, chaos: Chaos | None, folder: Path) -> AsyncIterator[None]:
+    """While the phase is `run`, where there is to be chaos. Each kill gets a line in `kills`."""
+    if chaos is None:
+        yield
+        return
     task = asyncio.create_task(kill_for_ever(kill, chaos, folder))
     try:
         yield
@@ -58,9 +61,12 @@ class OurOwn:
         self.chaos = chaos
         self.reviving: set[asyncio.Task[None]] = set()
 
+    @property
+    def parts(self) -> list[Part]:
+        return [self.running.postgres, self.running.valkey, *self.running.parts]
+
     async def kill(self, rng: random.Random) -> str:
-        parts = [self.running.postgres, self.running.valkey, *self.running.parts]
-        alive = [part for part in parts if part.process.returncode is None and kind_of(part) in self.chaos.weights]
+        alive = [part for part in self.parts if part.process.returncode is None and kind_of(part) in self.chaos.weights]
         victim = rng.choices(alive, [self.chaos.weights[kind_of(part)] for part in alive])[0]
         victim.process.kill()
         await victim.process.wait()
@@ -80,9 +86,10 @@ class OurOwn:
                     raise
                 await asyncio.sleep(0.1)
 
-    async def healed(self) -> None:
-        """All that were killed are started."""
+    async def deaths(self) -> list[str]:
+        """Those that do not run although nobody killed them, once all that were killed are started."""
         await asyncio.gather(*self.reviving)
+        return [part.name for part in self.parts if part.process.returncode is not None]
 
 
 def by_command(command: str) -> Kill:

@@ -36,7 +36,7 @@ class Carried(NamedTuple):
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--seconds", type=click.IntRange(2, 60), default=6, show_default=True, help="Of each stage.")
+@click.option("--seconds", type=click.IntRange(5, 60), default=6, show_default=True, help="Of each stage.")
 @click.option("--json", "as_json", is_flag=True, help="Print the stages as JSON.")
 def main(seconds: int, as_json: bool) -> None:
     """Find what one process of Locust can send, and what it can listen to."""

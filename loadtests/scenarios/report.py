@@ -19,7 +19,10 @@ COLOURS = ("#2f6f9f", "#d1495b", "#1d8a6f")
 
 
 class Point(msgspec.Struct, frozen=True):
-    """One second, more or less. published, arrived: since the point before.   pending: accepted and not arrived."""
+    """One second, more or less. published: requests to publish, answered or not.   arrived: events.   Both since the point before.
+
+    pending: accepted and not arrived.
+    """
 
     at_s: float
     published: int
@@ -72,6 +75,7 @@ STYLE = """
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8884; vertical-align: top; }
+td:first-child { white-space: nowrap; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .good { color: #1d8a6f; } .bad { color: #d1495b; }
 svg text { fill: currentColor; font-size: 11px; }
@@ -116,7 +120,7 @@ def listed(title: str, what: Sequence[str]) -> list[str]:
 
 def charts(points: Sequence[Point]) -> list[str]:
     return [
-        chart("A second", points, {"published": lambda p: p.published, "arrived at streams": lambda p: p.arrived}),
+        chart("A second", points, {"requests to publish": lambda p: p.published, "arrived at streams": lambda p: p.arrived}),
         chart("99th percentile, ms", points, {"publish": lambda p: p.publish_p99_ms, "publish → stream": lambda p: p.stream_p99_ms}),
         chart("Open streams", points, {"streams": lambda p: p.streams}),
         chart("Accepted and not arrived", points, {"pending": lambda p: p.pending}),

@@ -10,17 +10,18 @@ import shutil
 import signal
 import sys
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
-from loadtests.scenarios.killing import Kill, OurOwn, by_command, killing
+from loadtests.scenarios.killing import OurOwn, by_command, killing
 from loadtests.scenarios.product import bases, product
-from loadtests.scenarios.report import Report
-from loadtests.scenarios.scenario import Scenario
+from loadtests.scenarios.report import Report, write
+from loadtests.scenarios.scenario import Chaos, Scenario
 from tidings.platform.embedded.memory import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -52,35 +53,50 @@ async def run(ask: Ask, scenario: Scenario, output: int) -> Report:
     folder = ask.reports / Path(ask.name).stem
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    secret = "whsec_" + b64encode(secrets.token_bytes(32)).decode()
     async with AsyncExitStack() as stack:
-        settings = {
-            "LOAD_SCENARIO": ask.name,
-            "LOAD_REPORTS": str(ask.reports),
-            "LOAD_BASES": ask.host,
-            "LOAD_STREAMS": ask.streams,
-            "LOAD_KEY": ask.key,
-            "LOAD_WEBHOOK_SECRET": secret,
-        }
+        settings = settings_of(ask)
         if scenario.webhooks is not None:
-            settings["LOAD_RECEIVER"] = ask.receiver or await stack.enter_async_context(receiving(secret, scenario.webhooks.fails))
-        kill: Kill | None = by_command(ask.kill) if ask.kill else None
-        own: OurOwn | None = None
-        if not ask.host:
-            running = await stack.enter_async_context(product(scenario.product))
-            settings |= {"LOAD_BASES": ",".join(bases(running)), "LOAD_KEY": running.api_key}
-            if scenario.chaos is not None:
-                own = OurOwn(running, scenario.chaos)
-                kill = own.kill
-        async with killing(kill, scenario.chaos, folder) if kill and scenario.chaos else nullcontext():
+            secret, fails = settings["LOAD_WEBHOOK_SECRET"], scenario.webhooks.fails
+            settings["LOAD_RECEIVER"] = ask.receiver or await stack.enter_async_context(receiving(secret, fails))
+        if ask.host:
+            async with killing(by_command(ask.kill), scenario.chaos, folder):
+                await locust(settings, ask.workers, scenario, folder, output)
+            return read(folder)
+        running = await stack.enter_async_context(product(scenario.product))
+        settings |= {"LOAD_BASES": ",".join(bases(running)), "LOAD_KEY": running.api_key}
+        own = OurOwn(running, scenario.chaos or Chaos())
+        async with killing(own.kill, scenario.chaos, folder):
             await locust(settings, ask.workers, scenario, folder, output)
-        if own is not None:
-            await own.healed()
+        return with_deaths(read(folder), await own.deaths(), folder)
+
+
+def settings_of(ask: Ask) -> dict[str, str]:
+    return {
+        "LOAD_SCENARIO": ask.name,
+        "LOAD_REPORTS": str(ask.reports),
+        "LOAD_BASES": ask.host,
+        "LOAD_STREAMS": ask.streams,
+        "LOAD_KEY": ask.key,
+        "LOAD_WEBHOOK_SECRET": "whsec_" + b64encode(secrets.token_bytes(32)).decode(),
+    }
+
+
+def read(folder: Path) -> Report:
+    """Raises NoReport."""
     try:
         return msgspec.json.decode((folder / "report.json").read_bytes(), type=Report)
     except FileNotFoundError:
         last = "\n".join((folder / "locust.log").read_text().splitlines()[-15:])
         raise NoReport(f"Locust ended without a report; {folder}/locust.log ends with\n{last}") from None
+
+
+def with_deaths(report: Report, deaths: Sequence[str], folder: Path) -> Report:
+    """Of processes that nobody killed: nothing holds then."""
+    if not deaths:
+        return report
+    report = replace(report, holds=False, told=[*(f"{name} died by itself" for name in deaths), *report.told])
+    write(report, folder)
+    return report
 
 
 async def locust(settings: Mapping[str, str], workers: int, scenario: Scenario, folder: Path, output: int) -> None:

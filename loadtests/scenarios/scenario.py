@@ -124,12 +124,19 @@ class Scenario(Record, frozen=True):
         return self.users.listeners + self.users.reconnecting
 
     def next_due(self, after_s: float, draw: float) -> float:
-        """When a publisher sends again, in seconds since the beginning.   draw: of its waits, whose mean is 1."""
-        began = 0.0
+        """When a publisher sends again, in seconds since the beginning; not before the end when it is done.
+
+        draw: how much it waits, 1 on average. A wait passes through stages at the rate of each, so that one begun at a low rate does not
+        outlast a spike.
+        """
+        left, began = draw * self.users.publishers, 0.0
         for stage in self.stages:
             ends = began + stage.seconds
             if after_s < ends:
-                return after_s + draw * self.users.publishers / stage.rate if stage.rate else ends
+                due = (ends - after_s) * stage.rate
+                if stage.rate and left <= due:
+                    return after_s + left / stage.rate
+                left, after_s = left - due, ends
             began = ends
         return began
 

@@ -79,8 +79,10 @@ def test_publishers_keep_the_rate_of_each_stage_together(tmp_path: Path) -> None
         dues.append(due)
 
     # Of four publishers each sends every other second, then not at all, then twice a second.
-    assert dues == [2, 4, 6, 8, 10, 15, 15.5, 16, 16.5, 17, 17.5, 18, 18.5, 19, 19.5]
+    assert dues == [2, 4, 6, 8, 10, 15.5, 16, 16.5, 17, 17.5, 18, 18.5, 19, 19.5]
     assert scenario.planned == 60
+    # Half of a wait in the first stage, half of it in the last.
+    assert scenario.next_due(9.0, 1.0) == 15.25
 
 
 def test_a_threshold_holds_only_what_was_measured() -> None:
