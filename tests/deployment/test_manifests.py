@@ -294,6 +294,19 @@ def test_settings_of_a_process_reach_no_other(objects: list[Object]) -> None:
         assert ("backup_keys" in keys) == (name == "tidings-backups")
 
 
+def test_who_deploys_may_apply_all_that_is_applied_and_see_no_secret(objects: list[Object]) -> None:
+    roles = list(yaml.load_all((K8S / "deployers" / "roles.yaml").read_text(), yaml.CSafeLoader))
+    rules = [rule for role in roles for rule in role.get("rules", ()) if "patch" in rule["verbs"]]
+    allowed = {(group, kind) for rule in rules for group in rule["apiGroups"] for kind in rule["resources"]}
+    for one in objects:
+        group, _, version = one["apiVersion"].rpartition("/")
+        plural = one["kind"].lower().removesuffix("y") + (
+            "ies" if one["kind"].endswith("y") else "es" if one["kind"].endswith("s") else "s"
+        )
+        assert (group, plural) in allowed, f"{group} {plural} {version}"
+    assert not {kind for rule in rules for kind in rule["resources"]} & {"secrets", "pods/exec", "*"}
+
+
 def test_rules_of_the_operator_are_those_of_prometheus() -> None:
     build = runpy.run_path(str(K8S / "components" / "monitoring" / "build.py"))
     assert (K8S / "components" / "monitoring" / "rules.yaml").read_text() == build["text"]()
