@@ -13,6 +13,10 @@ async def visit(page: Page, url: str) -> None:
     await expect(page.locator("tidings-inbox [part~=bell]")).to_be_visible(timeout=SOON_MS)
 
 
+async def close(page: Page) -> None:
+    await page.close()
+
+
 async def press(page: Page, button: str) -> None:
     await page.get_by_role("button", name=button).click()
 
@@ -40,6 +44,7 @@ def item(page: Page, title: str) -> Locator:
 
 SENTENCES: dict[str, Callable[..., Awaitable[None]]] = {
     r"Open (http://\S+)\.": visit,
+    r"Close the page\.": close,
     r'Press "(.+)"\.': press,
     r'Click on the bell: there is "(.+)"\.': open_the_bell,
     r'Click on "(.+)": it is read\.': choose,

@@ -79,11 +79,15 @@ class Terminal:
         end = loop.time() + 60
         while not self.shows(lines):
             assert loop.time() < end, f"not seen:\n{text}\nbut:\n{self.said[self.seen :]}"
+            has_ended = self.prompt() == "ended"
             await asyncio.sleep(AGAIN_S)
-            if self.prompt() == "ended" and not self.shows(lines):
-                for line in self.command:
-                    self.enter(line)
-                    await self.until_ready()
+            if has_ended:
+                await self.type_again()
+
+    async def type_again(self) -> None:
+        for line in self.command:
+            self.enter(line)
+            await self.until_ready()
 
     def shows(self, lines: list[re.Pattern[str]]) -> bool:
         at = self.seen
