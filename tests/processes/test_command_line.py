@@ -15,6 +15,7 @@ COMMANDS = [
     "projects", "projects create", "projects list", "projections", "projections rebuild",
     "vault", "vault status", "vault rewrap", "backup", "backup run", "backup list",
     "backup verify", "backup restore", "backup settle", "backup drill",
+    "release", "release gate", "release switch", "release rollback", "release status", "release apply", "release wait", "release promote",
     "backup held", "backup held list", "backup held release", "backup held cancel",
     "endpoints", "endpoints list", "endpoints create", "endpoints show", "endpoints disable", "endpoints enable", "endpoints rotate",
     "endpoints delete", "integrations", "integrations list", "integrations create", "integrations show", "integrations disable",

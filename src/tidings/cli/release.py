@@ -113,7 +113,12 @@ def rollback_command(path: Path, overlay: str | None, image: str | None, as_json
 @command.command("apply")
 @plan_option
 def apply_command(path: Path) -> None:
-    """Tell the proxy again what it should know: HAProxy forgets its weights when it is started again."""
+    """Tell the proxy again what it should know: HAProxy forgets its weights when it is started again.
+
+    \b
+    Example:
+      tidings release apply
+    """
     plan = read_plan(path)
     state = read_state(plan)
     route(plan, state.shares)
@@ -127,6 +132,10 @@ def status_command(path: Path, as_json: bool) -> None:
     """Show which colour is live, what runs and in which version, and how far a release is.
 
     Exit code 0 when every process of the live colour is ready, 1 otherwise.
+
+    \b
+    Example:
+      tidings release status
     """
     plan = read_plan(path)
     state = read_state(plan)
