@@ -1,6 +1,8 @@
 """How users ask the API, and what it answers, as far as they look at it."""
 
 import random
+import ssl
+from functools import cache
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
@@ -40,6 +42,12 @@ class Accepted(msgspec.Struct):
     id: str
 
 
+@cache
+def checking() -> ssl.SSLContext:
+    """Locust's own checks no certificate, and is made anew for each user."""
+    return ssl.create_default_context()
+
+
 class Caller(FastHttpUser):
     """Asks the API, at the next process when one is away."""
 
@@ -47,6 +55,8 @@ class Caller(FastHttpUser):
     network_timeout = 10.0
     connection_timeout = 5.0
     max_retries = 0
+    insecure = False
+    ssl_context_factory = staticmethod(checking)
 
     def __init__(self, environment: Environment) -> None:
         crew = crew_of(environment)

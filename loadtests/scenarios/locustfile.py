@@ -23,6 +23,8 @@ __all__ = ["Conducted", "Listener", "Publisher", "Reader", "Reconnecting"]
 
 # Phases change when the numbers say so.
 locust.runners.WORKER_REPORT_INTERVAL = 1.0
+# A worker whose processor others use is late, not gone. It was, for 5 s.
+locust.runners.HEARTBEAT_LIVENESS = 60
 SPAWNED_A_SECOND = 100.0
 
 conductors: dict[Environment, Conductor] = {}
