@@ -143,7 +143,7 @@ def keys_made() -> set[str]:
     said = subprocess.run([K8S / "make-secret", "tidings-dev"], capture_output=True, text=True, check=True).stdout
     secret = yaml.safe_load(said)
     data: dict[str, str] = secret["stringData"]
-    load_settings({f"TIDINGS_{name.upper()}": value for name, value in data.items() if name.upper().lower() in READERS})
+    load_settings({f"TIDINGS_{name.upper()}": value for name, value in data.items() if name in READERS})
     return set(data)
 
 

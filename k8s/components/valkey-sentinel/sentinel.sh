@@ -5,7 +5,7 @@ group=tidings-valkey
 me=$(hostname).$group
 leader=
 for number in 0 1 2; do
-    [ -n "$leader" ] || leader=$(timeout 2 valkey-cli -h "$group-$number.$group" -p 26379 sentinel get-master-addr-by-name tidings 2>/dev/null | head -n 1) || true
+    [ -n "$leader" ] || leader=$(timeout 5 valkey-cli -h "$group-$number.$group" -p 26379 sentinel get-master-addr-by-name tidings 2>/dev/null | head -n 1) || true
 done
 leader=${leader:-$group-0.$group}
 # It knows whom it watches only by an address or a name that it can look up.
