@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import Webhook
 
 from loadtests.scenarios.receiver import Receiver
 from loadtests.scenarios.report import Point, Report, page, table
-from loadtests.scenarios.scenario import PLANS, Scenario, WrongScenario, known, load
+from loadtests.scenarios.scenario import WrongScenario, known, load
 from loadtests.scenarios.sse import Event, Stream
 from loadtests.scenarios.tally import Tally, high, together
 from loadtests.scenarios.verdict import MEASURED, Bound, verdicts
@@ -179,7 +179,3 @@ async def test_events_in_pieces_are_read_whole_from_any_proxy(is_chunked: bool) 
         events = await asyncio.to_thread(heard, server.sockets[0].getsockname()[1])
 
     assert events == [Event("notification", "e.1", b"{}"), Event("ready", None, b"1")]
-
-
-def test_plans_are_where_they_are_looked_for() -> None:
-    assert isinstance(load(str(PLANS / "smoke.toml")), Scenario)
