@@ -27,7 +27,7 @@ async def test_a_good_version_comes_into_service_and_streams_are_sent_over_in_a_
         load.publish()
 
         # Three steps and the drain.
-        release = await nginx.release("switch", "--steps", STEPS, "--watch", f"{SECONDS / 4 or 1.5}", "--json")
+        release = await nginx.release("switch", "--steps", STEPS, "--watch", f"{SECONDS / 4 or 1}", "--json")
         await until(lambda: nginx.is_in("draining"), 60 + SECONDS, "the old version is drained")
         began = asyncio.get_running_loop().time()
 
@@ -35,8 +35,8 @@ async def test_a_good_version_comes_into_service_and_streams_are_sent_over_in_a_
         assert (code, outcome["state"]["live"]) == (0, "green"), said
         assert await version_behind(nginx) == "0.2.0"
         await until(lambda: has_come(load, began), 30, "everybody is at the new version")
-        is_paced(load.comings(began))
         await nothing_is_lost(load)
+        is_paced(load.comings(began))
 
 
 async def test_a_bad_version_is_taken_back_by_itself(haproxy: Ground) -> None:
@@ -58,8 +58,8 @@ async def test_a_bad_version_is_taken_back_by_itself(haproxy: Ground) -> None:
         assert outcome["rollback_s"] <= MOST_ROLLBACK_S
         tell(f"rolled back in {outcome['rollback_s']:.2f} s: {outcome['state']['reasons']}")
         assert await version_behind(haproxy) == "0.1.0"
-        is_paced(load.comings(began))
         await nothing_is_lost(load)
+        is_paced(load.comings(began))
 
 
 async def test_a_release_whose_command_was_killed_is_taken_back_by_the_next(haproxy: Ground) -> None:
