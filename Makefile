@@ -98,7 +98,7 @@ check: setup $(BROWSER)
 	@$(BIN)/lint-imports
 	@.ci/monitoring
 	@.ci/manifests $(BIN)
-	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/hadolint Dockerfile k8s/load/Dockerfile
 	@$(BIN)/docker-compose --profile backups config --quiet
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/actionlint
 	@$(BIN)/zizmor --offline --quiet --no-progress .github
