@@ -30,7 +30,8 @@ GRANT SELECT, INSERT ON flag_changes TO tidings_api, tidings_worker;
 GRANT SELECT ON flag_changes TO tidings_backup;
 -- Connectors that are halted were so before there were flags.
 INSERT INTO flag_changes (project, key, version, definition, actor, reason, changed_at)
-SELECT 0, 'connectors.' || connector, 1, '{"enabled":false,"variants":{"on":true,"off":false}}', 'system:migration', reason, halted_at FROM halts;
+SELECT 0, 'connectors.' || connector, 1, '{"enabled":false,"variants":{"on":true,"off":false}}', 'system:migration', reason, halted_at
+FROM halts;
 """
 
 forwards = script(ID, DESCRIPTION, SQL)
