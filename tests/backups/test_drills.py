@@ -53,7 +53,6 @@ async def replica(house: House) -> AsyncIterator[Cluster]:
         yield cluster
 
 
-@is_long
 async def test_a_replica_that_was_promoted_has_a_new_epoch_at_once(house: House) -> None:
     """Its control file tells the old timeline until its first checkpoint has ended, which takes minutes."""
     async with replica(house) as cluster, connected(cluster.url("tidings", "tidings")) as connection:
