@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -26,6 +27,16 @@ settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 SHARDS = 4
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
+    """Refuse a fixture of a package that is none: without an `__init__.py` in its folder pytest lets it live until the session ends.
+
+    A planner and a worker that stayed on so took deliveries from the tests of others.
+    """
+    if fixturedef.scope == "package":
+        assert not isinstance(request.node, pytest.Session), f"{fixturedef.argname}: its folder has no __init__.py, or its module has it"
 
 
 @pytest.fixture(scope="session")

@@ -131,7 +131,7 @@ async def database(servers: Servers) -> AsyncIterator[Database]:
         yield database
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("state")
 

@@ -15,10 +15,10 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 import msgspec
-from backups.ground import Bucket
-from backups.house import SHARDS, House, connected, is_long
 from running import Part, Project, Servers, end_somehow, running, until
 
+from backups.ground import Bucket
+from backups.house import SHARDS, House, connected, is_long
 from tidings.backups.cluster import Cluster, server_programs, started
 from tidings.backups.recovery import THE_END, Recovery
 from tidings.backups.unpacking import give_to_runner, make_folder

@@ -14,11 +14,11 @@ import msgspec
 import pytest
 import requests
 from aiohttp import web
-from connectors.far_end import ALLOWING, PUBLIC, FarEnd, Got, claimed, destination, far_end, is_in
-from connectors.mailing import ALICE, letter_to, reaching_with, subscriber
-from in_process import Api, api, database, state_dir
+from in_process import Api
 from moto.server import ThreadedMotoServer
 
+from connectors.far_end import ALLOWING, PUBLIC, FarEnd, Got, claimed, destination, far_end, is_in
+from connectors.mailing import ALICE, letter_to, reaching_with, subscriber
 from tidings.deliveries.connectors.connector import Destination, Reach
 from tidings.deliveries.connectors.ses.config import SesConfig, SesCredentials
 from tidings.deliveries.connectors.ses.connector import Ses
@@ -28,8 +28,6 @@ from tidings.deliveries.suppressions.store import suppress_addresses
 from tidings.errors import Invalid
 from tidings.outbound.networks import Policy
 from tidings.platform.postgres import tenant_transaction
-
-__all__ = ["api", "database", "state_dir"]
 
 REGION = "eu-central-1"
 CONFIG = {"from": "news@acme.example", "from_name": "Acme", "region": REGION}

@@ -10,22 +10,20 @@ from typing import Any
 
 import httpx
 import pytest
-from connectors.mailing import reaching_with
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from in_process import Api, api, database, given, state_dir
+from in_process import Api, given
 from litestar import Litestar
 from outbound.ground import Server, answering, serving
 
+from connectors.mailing import reaching_with
 from tidings.deliveries.connectors.ses.inbound import envelope, routes
 from tidings.deliveries.connectors.ses.inbound.envelope import CERTIFICATE, CONFIRMATION, Certificates
 from tidings.deliveries.connectors.ses.inbound.feedback import unreachable
 from tidings.deliveries.suppressions.store import suppressed
 from tidings.platform.problems import HANDLERS
-
-__all__ = ["api", "database", "state_dir"]
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:ses-feedback"
 CONFIG = {"from": "news@acme.example", "region": "eu-central-1", "topic_arn": TOPIC}

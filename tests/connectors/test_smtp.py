@@ -5,20 +5,19 @@ import ssl
 
 import msgspec
 import pytest
+from outbound.authority import Authority
+from outbound.ground import answering, serving
+
 from connectors.far_end import claimed
 from connectors.mail_server import USER, MailServer, mail_server
 from connectors.mailing import ALICE
 from connectors.smtp_provider import authority, certificate, place, reach, sent, server, smtp
-from in_process import api, database, state_dir
-from outbound.authority import Authority
-from outbound.ground import answering, serving
-
 from tidings.deliveries.connectors.connector import Reach
 from tidings.deliveries.connectors.smtp import connecting, connector
 from tidings.deliveries.connectors.smtp.config import SmtpConfig
 from tidings.deliveries.connectors.smtp.connector import Smtp
 
-__all__ = ["api", "authority", "certificate", "database", "reach", "server", "smtp", "state_dir"]
+__all__ = ["authority", "certificate", "reach", "server", "smtp"]
 # Which is what the server does here: with TLS from the start, aiosmtpd does not know that there is any.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 

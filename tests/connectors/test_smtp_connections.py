@@ -3,18 +3,18 @@
 import asyncio
 
 import pytest
-from connectors.mail_server import MailServer
-from connectors.mailing import reaching_with
-from connectors.smtp_provider import CREDENTIALS, HOST, authority, certificate, place, reach, sent, server, smtp
-from in_process import Api, api, database, state_dir
+from in_process import Api
 from outbound.ground import names
 from running import until
 
+from connectors.mail_server import MailServer
+from connectors.mailing import reaching_with
+from connectors.smtp_provider import CREDENTIALS, HOST, authority, certificate, place, reach, sent, server, smtp
 from tidings.deliveries.connectors.connector import Reach
 from tidings.deliveries.connectors.smtp import pool
 from tidings.deliveries.connectors.smtp.connector import Smtp
 
-__all__ = ["api", "authority", "certificate", "database", "reach", "server", "smtp", "state_dir"]
+__all__ = ["authority", "certificate", "reach", "server", "smtp"]
 # Which is what the server does here: with TLS from the start, aiosmtpd does not know that there is any.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 

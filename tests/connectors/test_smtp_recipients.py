@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from in_process import Api
+
 from connectors.far_end import destination
 from connectors.mail_server import MailServer, mail_server
 from connectors.mailing import letter_to, subscriber
 from connectors.smtp_provider import CONFIG, CREDENTIALS, authority, certificate, place, reach, sent, server, smtp
-from in_process import Api, api, database, state_dir
-
 from tidings.deliveries.connectors.connector import Reach
 from tidings.deliveries.connectors.smtp.connector import Smtp
 from tidings.deliveries.suppressions.store import suppress_addresses, suppress_person
@@ -18,7 +18,7 @@ from tidings.deliveries.suppressions.structs import Reason
 from tidings.deliveries.suppressions.token import Unsubscriber, read_token
 from tidings.platform.postgres import tenant_transaction
 
-__all__ = ["api", "authority", "certificate", "database", "reach", "server", "smtp", "state_dir"]
+__all__ = ["authority", "certificate", "reach", "server", "smtp"]
 # Which is what the server does here: with TLS from the start, aiosmtpd does not know that there is any.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connectors.far_end import NOTIFICATION_ID, PUBLIC, FarEnd, claimed, destination, far_end, is_in, reaching
-from connectors.push_service import Browser, PushService, base64url, from_base64url
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
-from in_process import database, state_dir
 from own_database import SHARDS
 
+from connectors.far_end import NOTIFICATION_ID, PUBLIC, FarEnd, claimed, destination, far_end, is_in, reaching
+from connectors.push_service import Browser, PushService, base64url, from_base64url
 from tidings.access.projects import create_project
 from tidings.deliveries.connectors.connector import Reach
 from tidings.deliveries.connectors.web_push.connector import WebPush, WebPushConfig, WebPushCredentials
@@ -26,8 +25,6 @@ from tidings.platform.secrets import load_secret
 from tidings.push.keys import ensure_public_key
 from tidings.settings import Settings
 from tidings.vault import Vault, load_vault
-
-__all__ = ["database", "state_dir"]
 
 ALICE, BOB = 101, 102
 CONTACT = "mailto:ops@example.com"

@@ -53,7 +53,7 @@ FROM events WHERE notification = $1::uuid
 """
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture
 def door(database: Database, waker: Waker) -> PublishDoor:
     return PublishDoor(database, waker, lambda shard: 0, 10_000)
 

@@ -40,7 +40,7 @@ async def endpoint(project: Project, receiver: Receiver, path: str = "/hook", **
     return await project.call("POST", "/v1/endpoints", {"url": receiver.url(path), "events": ["notification.created"]} | fields)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def workers(system: Running) -> AsyncIterator[tuple[Part, Part]]:
     planner, worker = system.new_worker("planner", "planner", {}), system.new_worker("deliveries", "deliveries", {})
     yield planner, worker
