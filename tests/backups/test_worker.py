@@ -96,12 +96,13 @@ async def test_a_worker_does_what_is_due_and_what_it_is_woken_for(worker: Worker
     async with ground.database.system.acquire() as connection:
         asked = await ask(connection, "logical", "key_of_an_operator", await time_of(connection))
     await wake_workers(ground.servers.redis_url)
-    assert (await worker.ended(2))[0].id == asked.id
+    # In no order: both may have been asked for within one second, which is all that an id tells.
+    assert {run.id for run in await worker.ended(2)} == {first.id, asked.id}
     async with ground.database.system.acquire() as connection:
         await ask(connection, "verify", "key_of_an_operator", await time_of(connection))
     await wake_workers(ground.servers.redis_url)
-    proof = (await worker.ended(3))[0]
-    assert (proof.task, proof.state) == ("verify", "done"), proof.reason
+    [proof] = [run for run in await worker.ended(3) if run.task == "verify"]
+    assert proof.state == "done", proof.reason
     await until(lambda: tells(worker.port, 'tidings_backup_made_timestamp_seconds{kind="logical"}'), 20, "the figures are shown")
 
 
