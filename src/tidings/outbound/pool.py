@@ -57,18 +57,22 @@ class Pool:
             raise
 
     def leave(self) -> None:
-        if not self.waiting:
-            self.busy -= 1
-            return
-        place = next(iter(self.waiting))
-        turn = self.waiting[place][0]
-        # Others first the next time.
-        self.waiting[place] = self.waiting.pop(place)
-        self.forget(place, turn)
-        turn.set_result(None)
+        while self.waiting:
+            place = next(iter(self.waiting))
+            turn = self.waiting[place][0]
+            # Others first the next time.
+            self.waiting[place] = self.waiting.pop(place)
+            self.forget(place, turn)
+            # Who gave up in this very step of the loop has not taken its turn away yet.
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self.busy -= 1
 
     def forget(self, place: Place, turn: asyncio.Future[None]) -> None:
-        turns = self.waiting[place]
+        turns = self.waiting.get(place)
+        if turns is None or turn not in turns:
+            return
         turns.remove(turn)
         if not turns:
             del self.waiting[place]
