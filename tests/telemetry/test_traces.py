@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from connectors.telling import event as delivery_of
 from msgspec.structs import replace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from prometheus_client import REGISTRY
@@ -16,11 +17,13 @@ from running import until
 from telemetry.collector import Taken, collecting
 from telemetry.conftest import Telling
 
+from tidings.deliveries.ledger.outcome import Outcome
+from tidings.deliveries.sending.traced import carrying, record_attempt
 from tidings.events.entry import LogEvent, pack, unpack
 from tidings.platform.embedded.memory import free_port
 from tidings.platform.telemetry.context import Context, context_in, new_context
 from tidings.platform.telemetry.otlp import MOST_WAITING, Exporting, resource_of
-from tidings.platform.telemetry.spans import Span
+from tidings.platform.telemetry.spans import Span, tracing
 from tidings.settings import Settings
 
 NAMED: dict[str, Any] = {"X-Request-Id": "order-17"}
@@ -90,6 +93,18 @@ async def test_what_its_caller_does_not_sample_is_neither_told_nor_sent_on(telli
     assert {"traceparent" in first.headers, "traceparent" in second.headers} == {False, True}
     await telling.collector.trace(seen, *STEPS)
     assert trace not in telling.collector.printed
+
+
+def test_a_trace_goes_out_with_its_attempt_where_it_is_recorded_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the process that took the request has a collector, and the worker has none."""
+    delivery, spans = delivery_of("notification.created", {}, trace=traceparent("a" * 32)), list[Span]()
+    assert tracing.take is None
+    assert carrying(delivery).trace is None
+    monkeypatch.setattr(tracing, "take", spans.append)
+    carried = carrying(delivery)
+    record_attempt(delivery, carried, "webhook", Outcome(kind="delivered", reason="http_200"), 0)
+    assert [span.context.header for span in spans] == [carried.trace]
+    assert carrying(replace(delivery, trace=None)).trace is None
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,9 @@ def span_of(delivery: Claimed) -> Context | None:
 
 
 def carrying(delivery: Claimed) -> Claimed:
-    """As its attempt sees it: `trace` is the attempt's own, which goes out with what is sent."""
+    """As its attempt sees it: `trace` is the attempt's own, which goes out with what is sent; None where it is not recorded here."""
     span = span_of(delivery)
-    return delivery if span is None else replace(delivery, trace=span.child().header)
+    return replace(delivery, trace=None if span is None else span.child().header)
 
 
 def record_attempt(delivery: Claimed, carried: Claimed, connector: str | None, outcome: Outcome, begun_ns: int) -> None:
