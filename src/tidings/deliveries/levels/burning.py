@@ -34,11 +34,16 @@ WHERE d.deleted_at IS NULL GROUP BY 1
 
 async def observe_levels(connection: Connection, now: datetime) -> None:
     """Held against the default target, as projects are. Where nothing ended, nothing was spent."""
-    for connector, *sums in await connection.fetch(ENDED, DEFAULT.p99_s, *(window_start(now, span) for span in SPANS)):
+    ended = await connection.fetch(ENDED, DEFAULT.p99_s, *(window_start(now, span) for span in SPANS))
+    missing = await connection.fetch(MISSED)
+    # Connectors of which nothing is left are in neither answer. Nothing is awaited from here on: a scrape would see none.
+    for gauge in (BUDGET_LEFT, BURN_RATE, LEVELS_MISSED):
+        gauge.clear()
+    for connector, *sums in ended:
         whole, *recent = (Tally(*sums[index : index + 3]) for index in range(0, len(sums), 3))
         for objective in OBJECTIVES:
             BUDGET_LEFT.labels(connector, objective).set(budget_left(whole, objective, DEFAULT))
             for window, tally in zip(WINDOWS, recent, strict=True):
                 BURN_RATE.labels(connector, objective, NAMES[window]).set(burn_rate(tally, objective, DEFAULT) or 0.0)
-    for connector, missed in await connection.fetch(MISSED):
+    for connector, missed in missing:
         LEVELS_MISSED.labels(connector).set(missed)

@@ -58,9 +58,10 @@ async def observe_ledger(connection: Connection, now: datetime) -> None:
     for connector, count, since in await connection.fetch(DUE, now):
         DELIVERIES_DUE.labels(connector).set(count)
         DELIVERIES_OVERDUE.labels(connector).set(seconds_since(since, now))
-    # Those that go on again are no longer in the table.
+    halted = await connection.fetch("SELECT connector FROM halts")
+    # Those that go on again are no longer in the table. Nothing is awaited from here on: a scrape would see none.
     HALTED.clear()
-    for (connector,) in await connection.fetch("SELECT connector FROM halts"):
+    for (connector,) in halted:
         HALTED.labels(connector).set(1)
     LEASES.set(await connection.fetchval(LEASED))
     for shard, lag in await connection.fetch(LAG):
