@@ -1,11 +1,11 @@
-"""What planners show of the whole ledger: what is no longer there is not shown, and what is there is, at whichever moment it is asked for."""
+"""What planners show of the whole ledger: no more and no less than what is there, at whichever moment it is asked for."""
 
 from typing import Any
 
-from deliveries.conftest import Deliveries
-from deliveries.levels_ground import MINUTE, NOON, Levels, levels
 from prometheus_client import Gauge
 
+from deliveries.conftest import Deliveries
+from deliveries.levels_ground import MINUTE, NOON, Levels, levels
 from tidings.deliveries.levels.burning import observe_levels
 from tidings.deliveries.levels.gauges import observe_ledger
 from tidings.platform.metrics import BUDGET_LEFT, BURN_RATE, HALTED, LEVELS_MISSED

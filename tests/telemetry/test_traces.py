@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from prometheus_client import REGISTRY
 from running import until
+
 from telemetry.collector import Taken, collecting
 from telemetry.conftest import Telling
-
 from tidings.deliveries.ledger.outcome import Outcome
 from tidings.deliveries.sending.traced import carrying, record_attempt
 from tidings.events.entry import LogEvent, pack, unpack
