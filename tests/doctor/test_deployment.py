@@ -1,6 +1,7 @@
 """`tidings doctor` without an address: each thing that may be wrong with a deployment is broken, named, and told how to mend."""
 
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from tidings.cli.doctor.deployment import Deployment, examine_deployment
 from tidings.cli.doctor.deployment.database import judged_clock
 from tidings.cli.doctor.deployment.finding import Finding
 from tidings.cli.doctor.deployment.machine import check_certificates, check_settings
+from tidings.cli.doctor.deployment.ways_out import check_names
 from tidings.platform.embedded.memory import free_port
 from tidings.platform.postgres import Database
 from tidings.platform.secrets import load_secret
@@ -139,6 +141,27 @@ async def test_a_receiver_whose_name_nobody_knows_is_told(house: House) -> None:
         await connection.execute("DELETE FROM destinations WHERE key LIKE 'ep_x%'")
     assert (found.severity, found.title) == ("warning", "1 of 2 receivers have names that nobody knows")
     assert (none.severity, none.title) == ("error", "No receiver's name can be looked up")
+
+
+async def test_eight_names_that_hang_hold_up_no_other(house: House) -> None:
+    released = threading.Event()
+
+    def ask(name: str) -> list[str]:
+        if "hangs" in name:
+            released.wait(30)
+        return ["127.0.0.1"]
+
+    async with owner(house) as connection:
+        await connection.execute(
+            """INSERT INTO destinations (project, key, connector, config, secrets, events, created_by)
+            SELECT id, 'ep_x' || site || n, 'webhook', json_build_object('url', format('https://%s.%s.test/', n, site)), '', '{*}', 'test'
+            FROM projects, generate_series(1, 8) AS n, unnest('{answers,hangs}'::text[]) AS site"""
+        )
+        [found] = await check_names(connection, ask, within_s=1)
+        await connection.execute("DELETE FROM destinations WHERE key LIKE 'ep_x%'")
+    released.set()
+    assert (found.severity, found.title) == ("warning", "8 of 16 receivers have names that nobody knows")
+    assert "answers" not in found.means
 
 
 async def test_servers_that_are_away_are_told_once_and_the_rest_is_still_looked_at(house: House) -> None:
