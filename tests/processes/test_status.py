@@ -90,6 +90,12 @@ def test_backups_are_wrong_when_late_failed_or_not_proven() -> None:
     assert told(last={"verify": {"state": "failed", "failure": "damaged"}}) == "error"
 
 
+def test_backups_that_others_make_are_warned_of_and_drills_still_told() -> None:
+    drills = healthy() | {"backups": healthy()["backups"] | {"schedule": {"drill": 168 * HOUR}}}
+    assert states(drills) == {"Backups": "warning"}
+    assert text_of(drills, "Backups") == "Tidings is told to make none; drill 3.0 d ago: lost 1.5 s, down for 34.0 s"
+
+
 def test_without_postgresql_what_only_it_knows_is_unknown() -> None:
     away = healthy() | dict.fromkeys(("server", "deliveries", "backups", "switches", "fanouts")) | {"shards": []}
     unknown = {name for name, state in states(away).items() if state == "unknown"}

@@ -123,9 +123,8 @@ def backups(status: Status) -> Line:
         return Line("Backups", "unknown", "PostgreSQL tells")
     if not known["schedule"]:
         return Line("Backups", "warning", "none are made: set TIDINGS_BACKUP_URL and run `tidings worker backups`")
-    states, said = zip(
-        *(backup_of(kind, every_s, known) for kind, every_s in sorted(known["schedule"].items()) if kind in MADE), strict=True
-    )
+    made = [backup_of(kind, every_s, known) for kind, every_s in sorted(known["schedule"].items()) if kind in MADE]
+    states, said = zip(*made or [NONE_MADE], strict=True)
     last = known["last"].get("drill")
     drill = drill_text(last) if last else "no drill yet"
     running = [task for task, one in known["last"].items() if one["state"] == "running"]
@@ -134,6 +133,7 @@ def backups(status: Status) -> Line:
 
 
 MADE = ("logical", "physical")
+NONE_MADE: tuple[State, str] = ("warning", "Tidings is told to make none")
 
 
 def backup_of(kind: str, every_s: float, known: Status) -> tuple[State, str]:
