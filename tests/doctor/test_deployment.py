@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 import asyncpg
 import msgspec
@@ -23,6 +25,9 @@ from tidings.cli.doctor.deployment.database import judged_clock
 from tidings.cli.doctor.deployment.finding import Finding
 from tidings.cli.doctor.deployment.machine import check_certificates, check_settings
 from tidings.cli.doctor.deployment.ways_out import check_names
+from tidings.cli.status.entry import screen
+from tidings.cli.status.gather import status_of
+from tidings.cli.status.lines import lines_of
 from tidings.platform.embedded.memory import free_port
 from tidings.platform.postgres import Database
 from tidings.platform.secrets import load_secret
@@ -162,6 +167,26 @@ async def test_eight_names_that_hang_hold_up_no_other(house: House) -> None:
     released.set()
     assert (found.severity, found.title) == ("warning", "8 of 16 receivers have names that nobody knows")
     assert "answers" not in found.means
+
+
+@pytest.mark.parametrize("wrong", ["crowded", "password"])
+async def test_a_postgresql_that_lets_nobody_in_is_not_taken_for_lost(house: House, wrong: str) -> None:
+    parts, name = urlsplit(house.settings.database_url or ""), f"nobody_{uuid4().hex[:8]}"
+    url = urlunsplit(parts._replace(netloc=f"{name}:{'hidden' if wrong == 'crowded' else 'wrong'}@{parts.hostname}:{parts.port}"))
+    async with owner(house) as connection:
+        await connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'hidden' CONNECTION LIMIT 0 IN ROLE tidings_worker")
+        try:
+            seen = await house.seen(database_url=url)
+            if wrong == "crowded":
+                status = await status_of(msgspec.structs.replace(house.settings, database_url=url), house.settings.base_url)
+                assert "PostgreSQL" in "".join(screen(status, lines_of(status)))
+        finally:
+            await connection.execute(f"DROP ROLE {name}")
+    [found] = [one for one in seen.findings if one.check.lower() == "postgresql"]
+    assert not seen.reached and found.title == "PostgreSQL does not let us in"
+    assert ("too many connections" if wrong == "crowded" else "password authentication failed") in found.means
+    assert ("max_connections" in str(found.mend)) == (wrong == "crowded")
+    assert "promote" not in str(seen) and "hidden" not in str(seen)
 
 
 async def test_servers_that_are_away_are_told_once_and_the_rest_is_still_looked_at(house: House) -> None:

@@ -12,7 +12,7 @@ from tidings.cli.reach import call
 from tidings.deliveries.ledger.clock import time_of
 from tidings.deliveries.levels.gauges import DUE, LAG, LANES, LEASED, STATES, WAITING, seconds_since
 from tidings.errors import Misconfigured, TidingsError
-from tidings.platform.postgres import Connection
+from tidings.platform.postgres import NOT_YET, Connection
 from tidings.platform.server_figures import SERVER
 from tidings.settings import Settings
 
@@ -82,7 +82,7 @@ async def ledger_of(settings: Settings) -> dict[str, Any]:
             command_timeout=ASK_TIMEOUT_S,
             server_settings={"role": "tidings_worker", "application_name": "tidings status"},
         )
-    except (OSError, TimeoutError, asyncpg.CannotConnectNowError):
+    except NOT_YET:
         return {"shards": [], "fanouts": None}
     except asyncpg.PostgresError as error:
         raise Misconfigured(f"TIDINGS_DATABASE_URL cannot be used: {error}. Has `tidings migrate` run?") from error

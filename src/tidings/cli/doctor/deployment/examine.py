@@ -1,6 +1,7 @@
 """Asks everything there is to ask; the worst first."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 
 import asyncpg
 import msgspec
@@ -11,12 +12,12 @@ from tidings.cli.doctor.deployment.database import check_clock, check_migrations
 from tidings.cli.doctor.deployment.finding import Finding, Severity, unknown
 from tidings.cli.doctor.deployment.keys import check_encryption, check_secret
 from tidings.cli.doctor.deployment.machine import check_certificates, check_descriptors, check_disk, check_settings, utc_now
-from tidings.cli.doctor.deployment.running import findings_of
+from tidings.cli.doctor.deployment.running import MAKE_ROOM, findings_of
 from tidings.cli.doctor.deployment.ways_out import check_names
 from tidings.cli.status.gather import status_of
 from tidings.cli.status.lines import lines_of
 from tidings.errors import Misconfigured
-from tidings.platform.postgres import Connection
+from tidings.platform.postgres import CONNECTION_LOST, POSTGRES_AWAY, Connection
 from tidings.settings import Settings, redacted_url
 
 ORDER: tuple[Severity, ...] = ("error", "warning", "unknown", "ok")
@@ -42,32 +43,28 @@ async def examine_deployment(settings: Settings) -> Deployment:
         *check_certificates(settings, utc_now()),
         *await check_redis(settings),
     ]
-    in_database = await check_database(settings)
-    found += in_database or [away(settings)]
+    try:
+        found += await check_database(settings)
+        reached = True
+    except POSTGRES_AWAY as error:
+        found.append(away(settings) if isinstance(error, CONNECTION_LOST) else not_let_in(settings, error))
+        reached = False
     found += await check_running(settings)
     found.sort(key=lambda one: ORDER.index(one.severity))
-    return Deployment(ok=all(one.severity in ("ok", "unknown") for one in found), reached=bool(in_database), findings=once(found))
+    return Deployment(ok=all(one.severity in ("ok", "unknown") for one in found), reached=reached, findings=once(found))
 
 
 async def check_database(settings: Settings) -> list[Finding]:
-    """As the login itself, which sees the catalogue; then as a worker. Empty when PostgreSQL was not reached."""
-    as_login: tuple[Question, ...] = (check_server, check_roles, check_tenants, check_migrations, check_clock)
-    as_worker: tuple[Question, ...] = (
+    """As the login itself, which sees the catalogue; then as a worker. Raises what connecting as the login does (POSTGRES_AWAY)."""
+    as_login = (check_server, check_roles, check_tenants, check_migrations, check_clock)
+    as_worker = (
         lambda connection: check_secret(settings, connection),
         lambda connection: check_encryption(settings, connection),
         check_names,
     )
-    found: list[Finding] = []
-    for questions, role in ((as_login, None), (as_worker, "tidings_worker")):
-        try:
-            connection = await connect(settings, role)
-        except (OSError, TimeoutError, asyncpg.PostgresError):
-            return found
-        try:
-            for question in questions:
-                found += await answer(question, connection)
-        finally:
-            connection.terminate()
+    found = await answers(as_login, await connect(settings, None))
+    with suppress(*POSTGRES_AWAY):  # check_roles tells what keeps a worker out
+        found += await answers(as_worker, await connect(settings, "tidings_worker"))
     return found
 
 
@@ -79,6 +76,13 @@ async def connect(settings: Settings, role: str | None) -> Connection:
         command_timeout=ASK_TIMEOUT_S,
         server_settings={"application_name": "tidings doctor"} | ({"role": role} if role else {}),
     )
+
+
+async def answers(questions: Iterable[Question], connection: Connection) -> list[Finding]:
+    try:
+        return [finding for question in questions for finding in await answer(question, connection)]
+    finally:
+        connection.terminate()
 
 
 async def answer(question: Question, connection: Connection) -> list[Finding]:
@@ -96,6 +100,25 @@ def away(settings: Settings) -> Finding:
         "PostgreSQL cannot be reached",
         f"{redacted_url(settings.database_url or '')}. Publishing answers 503; what was accepted is safe.",
         ('pg_isready -d "$TIDINGS_DATABASE_URL"', "start it again, or promote its replica"),
+        "docs/runbooks/postgres-lost.md",
+    )
+
+
+def not_let_in(settings: Settings, error: BaseException) -> Finding:
+    """It is there and says no. To promote its replica would lose what that has not got."""
+    match error:
+        case asyncpg.InsufficientResourcesError():
+            mend = MAKE_ROOM
+        case asyncpg.CannotConnectNowError():
+            mend = ("wait until it has started, or recovered", "its log says how far it is")
+        case _:
+            mend = ("check the login, the password and the database in TIDINGS_DATABASE_URL", "its log says why")
+    return Finding(
+        "postgresql",
+        "error",
+        "PostgreSQL does not let us in",
+        f"{redacted_url(settings.database_url or '')}: {error}. Publishing answers 503 where it lets nobody in; what was accepted is safe.",
+        mend,
         "docs/runbooks/postgres-lost.md",
     )
 

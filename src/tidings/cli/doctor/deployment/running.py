@@ -12,15 +12,22 @@ class Cure(NamedTuple):
     runbook: str
 
 
+# In PostgreSQL's connections.
+MAKE_ROOM = (
+    "SELECT application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2 ORDER BY 3 DESC;  (as a superuser)",
+    "fewer processes, a smaller TIDINGS_DATABASE_POOL, or a larger max_connections",
+)
+
 CURES = {
     "API": Cure(
         "Browsers and servers get no answer, or one that says it is not ready.",
         ("tidings run  (one machine), or start `tidings api` again", "its log says why it ended"),
         "docs/runbooks/process-missing.md",
     ),
+    # Of one that is there: one that is not has no line here (`examine.py`).
     "PostgreSQL": Cure(
-        "Publishing answers 503. What was accepted is safe.",
-        ('pg_isready -d "$TIDINGS_DATABASE_URL"', "start it again, or promote its replica"),
+        "Where a process finds no connection, publishing answers 503. What was accepted is safe.",
+        MAKE_ROOM,
         "docs/runbooks/postgres-lost.md",
     ),
     "Redis": Cure(
