@@ -16,17 +16,18 @@ import pytest
 from certificate import make_certificate
 from own_database import own_database
 from processes.test_command_line import tidings_command
-from running import SECRET, Servers
+from running import SECRET, Servers, until
 
 from tidings.access.projects import create_project
 from tidings.access.signing import current_signer
 from tidings.cli.doctor.deployment import Deployment, examine_deployment
-from tidings.cli.doctor.deployment.database import judged_clock
+from tidings.cli.doctor.deployment.database import check_clock, judged_clock
+from tidings.cli.doctor.deployment.examine import answer
 from tidings.cli.doctor.deployment.finding import Finding
 from tidings.cli.doctor.deployment.machine import check_certificates, check_settings
 from tidings.cli.doctor.deployment.ways_out import check_names
 from tidings.cli.status.entry import screen
-from tidings.cli.status.gather import status_of
+from tidings.cli.status.gather import asked, shards, status_of
 from tidings.cli.status.lines import lines_of
 from tidings.platform.embedded.memory import free_port
 from tidings.platform.postgres import Database
@@ -187,6 +188,19 @@ async def test_a_postgresql_that_lets_nobody_in_is_not_taken_for_lost(house: Hou
     assert ("too many connections" if wrong == "crowded" else "password authentication failed") in found.means
     assert ("max_connections" in str(found.mend)) == (wrong == "crowded")
     assert "promote" not in str(seen) and "hidden" not in str(seen)
+
+
+async def test_a_connection_that_ends_between_two_questions_leaves_the_others_unanswered(house: House) -> None:
+    connection = await asyncpg.connect(house.settings.database_url)
+
+    async def is_closed() -> bool:
+        return bool(connection.is_closed())
+
+    async with owner(house) as other:
+        await other.execute("SELECT pg_terminate_backend($1)", connection.get_server_pid())
+    await until(is_closed)
+    assert await asked(connection, shards) is None
+    assert [one.severity for one in await answer(check_clock, connection)] == ["unknown"]
 
 
 async def test_servers_that_are_away_are_told_once_and_the_rest_is_still_looked_at(house: House) -> None:

@@ -12,7 +12,7 @@ from tidings.cli.reach import call
 from tidings.deliveries.ledger.clock import time_of
 from tidings.deliveries.levels.gauges import DUE, LAG, LANES, LEASED, STATES, WAITING, seconds_since
 from tidings.errors import Misconfigured, TidingsError
-from tidings.platform.postgres import NOT_YET, Connection
+from tidings.platform.postgres import NOT_YET, POSTGRES_AWAY, Connection
 from tidings.platform.server_figures import SERVER
 from tidings.settings import Settings
 
@@ -93,10 +93,10 @@ async def ledger_of(settings: Settings) -> dict[str, Any]:
 
 
 async def asked(connection: Connection, question: Callable[[Connection], Awaitable[Any]]) -> Any:
-    """None where the schema is an older one's, or the question takes too long."""
+    """None where the schema is an older one's, the question takes too long, or PostgreSQL went away."""
     try:
         return await question(connection)
-    except (asyncpg.PostgresError, TimeoutError):
+    except POSTGRES_AWAY:
         return None
 
 

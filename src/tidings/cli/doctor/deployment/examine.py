@@ -89,7 +89,7 @@ async def answer(question: Question, connection: Connection) -> list[Finding]:
     """One that cannot be answered does not keep the others from being asked."""
     try:
         return await question(connection)
-    except (asyncpg.PostgresError, TimeoutError) as error:
+    except POSTGRES_AWAY as error:
         return [unknown("postgresql", f"One question was not answered: {type(error).__name__}")]
 
 
