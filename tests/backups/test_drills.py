@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import aiohttp
+import asyncpg
 import msgspec
 from running import Part, Project, Servers, end_somehow, running, until
 
@@ -57,10 +58,18 @@ async def test_a_replica_that_was_promoted_has_a_new_epoch_at_once(house: House)
     """Its control file tells the old timeline until its first checkpoint has ended, which takes minutes."""
     async with replica(house) as cluster, connected(cluster.url("tidings", "tidings")) as connection:
         before = await connection.fetchval("SELECT epoch FROM shards WHERE shard = 0")
-        await connection.execute("SELECT pg_promote()")
+        # Not one that waits: a replica ends queries that are in the way of what it replays.
+        await connection.execute("SELECT pg_promote(wait => false)")
+        await until(lambda: is_primary(connection), 60, "it is a primary")
         await connection.execute("UPDATE shards SET lease_until = NULL")
         lease = await take_lease(connection, 0, "test", 10)
         assert lease is not None and lease.epoch != before
+
+
+async def is_primary(connection: asyncpg.Connection) -> bool:
+    with suppress(asyncpg.SerializationError):
+        return not await connection.fetchval("SELECT pg_is_in_recovery()")
+    return False
 
 
 class Publishing:

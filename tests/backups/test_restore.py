@@ -1,6 +1,7 @@
 """Bringing backups back: to a moment, into what is new only, and what is told when something is wrong."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -11,11 +12,11 @@ from uuid import uuid4
 import asyncpg
 import msgspec
 import pytest
-from backups.ground import rows_of
-from backups.house import House, connected, is_long, opened, url_of
 from processes.test_command_line import as_json
 from running import Project, until
 
+from backups.ground import rows_of
+from backups.house import House, connected, is_long, opened, url_of
 from tidings.backups.errors import BackupFailed, Damaged, DiskFull, Missing, WrongKey
 from tidings.backups.loading import load
 from tidings.backups.manifest import Manifest, read_manifest, write_manifest
@@ -239,7 +240,7 @@ async def test_a_good_backup_is_proven_by_restoring_it_and_serving_an_inbox(hous
     backup = past.base if kind == "base" else past.dump
     run = await house.run("verify", backup.id)
     assert run.state == "done", run.reason
-    assert run.result is not None and run.result["served"] == "an inbox with 1 items"
+    assert run.result is not None and re.fullmatch(r"an inbox with [1-9]\d* items", run.result["served"])
     proven = await house.manifest(backup.id)
     assert proven.state == "verified" and proven.verified_at is not None
 

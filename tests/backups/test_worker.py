@@ -10,9 +10,9 @@ from typing import Any
 import asyncpg
 import psutil  # type: ignore[import-untyped]
 import pytest
-from backups.ground import KEY, Ground
 from running import Part, until
 
+from backups.ground import KEY, Ground
 from tidings.backups.drafts import place_of
 from tidings.backups.manifest import manifests
 from tidings.backups.queue import wake_workers
