@@ -5,6 +5,7 @@ Where the kernel has no io_uring these tests have nothing to hold, and say so.
 
 import random
 import socket
+from array import array
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack, suppress
 from typing import Any
@@ -14,9 +15,10 @@ from stream.raw import head, raw
 from stream_ground import Ground
 from stream_house import House, Stream
 
+from tidings.stream import ring as module
 from tidings.stream.bare import FEWEST, write_each, write_to_all
 from tidings.stream.connection import Connection
-from tidings.stream.ring import ENTRIES, MOST_BYTES, Ring, Short, open_ring
+from tidings.stream.ring import ENTRIES, MOST_BYTES, Ring, Short, enter, fallen_short, open_ring
 
 PEOPLE = [f"person-{number}" for number in range(2 * FEWEST)]
 
@@ -88,6 +90,34 @@ def test_who_failed_and_who_took_a_part_are_told_and_hold_nobody_up(ring: Ring, 
     assert short[3] == 0
     assert 0 < short[5] < len(much)
     assert len(reader.recv(len(much))) == short[5]
+
+
+def test_answers_belong_to_whom_they_name_and_not_to_whose_turn_it_is() -> None:
+    assert fallen_short([1, 3, 0, 2], [-11, -32, 5, 9], [5, 6, 9, 7]) == [(1, 0), (3, 0)]
+    assert fallen_short([2, 0], [4, 5], [5, 6, 9]) == [(1, 0), (2, 4)]
+
+
+def test_a_kernel_that_tells_of_failures_first_has_nobody_get_it_twice_or_never(
+    ring: Ring, pairs: Pairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Linux 6.1 does. None of our kernels can be made to, so their answers are put into that order."""
+
+    def enter_failures_first(descriptor: int, entries: int, answers: int) -> int:
+        submitted = enter(descriptor, entries, answers)
+        begin = ring.answer_head[0] % (2 * ENTRIES)
+        told = slice(begin, begin + submitted)
+        in_order = sorted(zip(ring.taken[told], ring.names[told], strict=True), key=lambda answer: answer[0] >= 0)
+        ring.taken[told], ring.names[told] = array("i", [took for took, _ in in_order]), array("Q", [name for _, name in in_order])
+        return submitted
+
+    monkeypatch.setattr(module, "enter", enter_failures_first)
+    for number in (2, 5):
+        filled(pairs[number][0])
+    descriptors = [ours.fileno() for ours, _ in pairs[:8]]
+    # Twice, so that the second time it begins somewhere within the ring.
+    for _ in range(2):
+        assert ring.send_each(descriptors, [b"x" * number for number in range(1, 9)]) == [(2, 0), (5, 0)]
+        assert ring.send_to_all(descriptors, b"x") == [(2, 0), (5, 0)]
 
 
 def filled(ours: socket.socket) -> int:

@@ -63,12 +63,16 @@ class Ring:
         self.tail = of_rings[tail : tail + 4].cast("I")
         self.answer_head = of_rings[answer_head : answer_head + 4].cast("I")
         self.answer_tail = of_rings[answer_tail : answer_tail + 4].cast("I")
-        self.taken = of_rings[first_answer : first_answer + ANSWER_BYTES * answers].cast("i")[2 :: ANSWER_BYTES // 4]
+        of_answers = of_rings[first_answer : first_answer + ANSWER_BYTES * answers]
+        self.names = of_answers.cast("Q")[0 :: ANSWER_BYTES // 8]
+        self.taken = of_answers.cast("i")[2 :: ANSWER_BYTES // 4]
         self.sockets = of_entries.cast("i")[1 :: ENTRY_BYTES // 4]
         self.addresses = of_entries.cast("Q")[2 :: ENTRY_BYTES // 8]
         self.lengths = of_entries.cast("I")[6 :: ENTRY_BYTES // 4]
         of_entries[0::ENTRY_BYTES] = bytes([SEND]) * entries
         of_entries.cast("I")[7 :: ENTRY_BYTES // 4] = array("I", [socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT]) * entries
+        # What an answer is named by: its entry's place.
+        of_entries.cast("Q")[4 :: ENTRY_BYTES // 8] = array("Q", range(entries))
         of_rings[order : order + 4 * entries].cast("I")[:] = array("I", range(entries))
 
     def close(self) -> None:
@@ -95,9 +99,8 @@ class Ring:
     def send(self, sockets: "array[int]", addresses: "array[int]", lengths: "array[int]") -> list[Short]:
         short: list[Short] = []
         for begin, end in self.rounds(len(sockets)):
-            taken = self.send_round(sockets[begin:end], addresses[begin:end], lengths[begin:end])
-            if taken != lengths[begin:end].tolist():
-                short += [(begin + i, max(0, count)) for i, count in enumerate(taken) if count != lengths[begin + i]]
+            of_round = self.send_round(sockets[begin:end], addresses[begin:end], lengths[begin:end])
+            short += [(begin + which, took) for which, took in of_round]
         return short
 
     def rounds(self, count: int) -> Iterator[tuple[int, int]]:
@@ -108,8 +111,7 @@ class Ring:
             yield begin, end
             begin = end
 
-    def send_round(self, sockets: "array[int]", addresses: "array[int]", lengths: "array[int]") -> list[int]:
-        """Bytes that each took, or a negative number of an error."""
+    def send_round(self, sockets: "array[int]", addresses: "array[int]", lengths: "array[int]") -> list[Short]:
         count, tail = len(sockets), self.tail[0]
         first = tail % ENTRIES
         self.sockets[first : first + count] = sockets
@@ -119,16 +121,31 @@ class Ring:
         submitted = max(0, enter(self.descriptor, count, count))
         # What the kernel would not take (it may be short of memory for a moment) is not to be there at the next call.
         self.tail[0] = (tail + submitted) % 2**32
-        return [*self.answers(submitted), *[0] * (count - submitted)]
+        answers = self.answers(submitted)
+        taken = self.taken[answers].tolist()
+        # In whatever order they came: since none takes more than it is given, all took all.
+        if taken == lengths.tolist():
+            return []
+        return fallen_short([name - first for name in self.names[answers]], taken, lengths)
 
-    def answers(self, count: int) -> list[int]:
+    def answers(self, count: int) -> slice:
+        """Where they lie until the next call."""
         head = self.answer_head[0]
         # All have been given by now; it is not to depend on it.
         while (self.answer_tail[0] - head) % 2**32 < count:
             enter(self.descriptor, 0, count)
         begin = head % (2 * ENTRIES)
         self.answer_head[0] = (head + count) % 2**32
-        return self.taken[begin : begin + count].tolist()
+        return slice(begin, begin + count)
+
+
+def fallen_short(which: Sequence[int], taken: Sequence[int], lengths: Sequence[int]) -> list[Short]:
+    """Those that took less than their length, in order. Answers come in none: Linux 6.1 tells of failures first.
+
+    which: whom each answer is of; who got none took nothing.   taken: by each answer; negative for an error.
+    """
+    took = dict(zip(which, taken, strict=True))
+    return [(one, max(0, took.get(one, 0))) for one, length in enumerate(lengths) if took.get(one, 0) != length]
 
 
 def starts(address: int, lengths: Sequence[int]) -> Iterator[int]:
