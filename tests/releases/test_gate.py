@@ -1,11 +1,10 @@
 """What the gate counts, and when it says no."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from releases.played import Shown, process
 
 from tidings.errors import Misconfigured
 from tidings.releases.figures import MISSES, Figures, Watched
@@ -97,33 +96,10 @@ def test_the_plan_of_the_documentation_is_one_and_a_wrong_one_names_its_member(t
         read_plan(tmp_path / "none.toml")
 
 
-class Shown:
-    """A process that shows what it is told to show; None for nothing."""
-
-    def __init__(self) -> None:
-        self.text: str | None = ""
-
-
 @pytest.fixture
 def shown() -> Iterator[tuple[Shown, str]]:
-    process = Shown()
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if process.text is not None else 503)
-            self.end_headers()
-            self.wfile.write((process.text or "").encode())
-
-        def log_message(self, *said: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield process, f"127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with process() as shown:
+        yield shown
 
 
 def text(requests: int, errors: int, opened: int, streams: int) -> str:

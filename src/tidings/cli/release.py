@@ -1,7 +1,7 @@
 """`tidings release`."""
 
+import contextlib
 import json
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +17,7 @@ from tidings.releases.colours import Timing, is_ready
 from tidings.releases.figures import metrics_of, sample_of, version_in
 from tidings.releases.plan import Colour, read_plan
 from tidings.releases.proxies import route
+from tidings.releases.signals import end_by_signal
 from tidings.releases.state import State, only_release, read_state
 from tidings.releases.switching import Outcome, roll_back, switch
 
@@ -64,7 +65,7 @@ def percents(ctx: click.Context, parameter: click.Parameter, value: str) -> list
 def switch_command(path: Path, steps: list[int], watch_s: float, as_json: bool) -> None:
     """Give the traffic to the other colour, step by step, and drain the old one; go back at once when the gate says no.
 
-    SIGINT and SIGTERM take back what was begun. Exit code 0 when the other colour is live, 1 when everything is as it was.
+    SIGINT, SIGTERM and SIGHUP take back what was begun. Exit code 0 when the other colour is live, 1 when everything is as it was.
 
     \b
     Examples:
@@ -170,23 +171,14 @@ def sentence_of(state: State) -> str:
 
 def telling(as_json: bool) -> Callable[[str], None]:
     """As it goes along; beside JSON on standard error."""
-    return lambda text: click.echo(text, err=as_json)
+    return lambda text: say(text, err=as_json)
 
 
 def show(outcome: Outcome, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(outcome._asdict())))
-    else:
-        click.echo(sentence_of(outcome.state))
+    say(json.dumps(msgspec.to_builtins(outcome._asdict())) if as_json else sentence_of(outcome.state))
 
 
-def end_by_signal() -> None:
-    """The first one ends the release, which goes back; a further one must not end that."""
-
-    def interrupt(number: int, frame: object) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt("interrupted")
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
+def say(text: str, err: bool = False) -> None:
+    """Whoever listened may be gone, as `tee` is after Ctrl-C; what is done does not depend on it."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=err)

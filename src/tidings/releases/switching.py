@@ -15,6 +15,7 @@ from tidings.releases.colours import Drain, Timing, bring_up, is_any_ready
 from tidings.releases.gate import Verdict
 from tidings.releases.plan import Plan
 from tidings.releases.proxies import route
+from tidings.releases.signals import undisturbed
 from tidings.releases.state import State, write_state
 from tidings.releases.watching import Refused, watch
 
@@ -65,21 +66,21 @@ def roll_back(plan: Plan, state: State, tell: Told, timing: Timing) -> Outcome:
     return go_back(plan, good, bad, ["asked for"], tell, timing)
 
 
+@undisturbed()
 def go_back(plan: Plan, good: str, bad: str, reasons: Sequence[str], tell: Told, timing: Timing, drain: Drain | None = None) -> Outcome:
     """Everybody to the good colour, at once if any of its processes is ready; then the bad one is drained.
 
-    drain: of the good one, where that may have begun.
+    Nothing is said before that is done and written down: `tell` may fail.   drain: of the good one, where that may have begun.
     """
     began, colour = timing.clock(), plan.colours[good]
     drain = drain or Drain([])
-    tell(f"Back to {good}: {'; '.join(reasons)}.")
     if not is_any_ready(colour):
         drain.cease()
         bring_up(colour, good, timing)
     route(plan, {good: 100})
     took_s = timing.clock() - began
-    tell(f"{good} has all of the traffic again, after {took_s:.1f} s; {bad} is drained.")
     state = record(plan, State(good, phase="rolled back", reasons=tuple(reasons)))
+    tell(f"Back to {good}: {'; '.join(reasons)}. It has all of the traffic again, after {took_s:.1f} s; {bad} is drained.")
     drain.cease()
     bring_up(colour, good, timing)
     Drain(plan.colours[bad].stop).begin().end()

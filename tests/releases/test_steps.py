@@ -1,0 +1,73 @@
+"""From step to step and back, between processes that a test plays."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from releases.played import Played, played, quiet
+
+from tidings.releases.signals import SIGNALS, end_by_signal
+from tidings.releases.state import read_state
+from tidings.releases.switching import roll_back, switch
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Iterator[Played]:
+    with played(tmp_path) as release:
+        yield release
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """What the process does at each, which is put back."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def everybody_is_at(release: Played, colour: str) -> bool:
+    return release.shares() == {colour: 1}
+
+
+def test_a_release_is_taken_back_also_when_nobody_listens_any_more(release: Played) -> None:
+    def tell(text: str) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        switch(release.plan, "blue", [50, 100], 1, tell, release.timing)
+    assert everybody_is_at(release, "blue")
+    assert read_state(release.plan).phase == "rolled back"
+
+
+def test_who_listened_to_the_command_may_be_gone() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    program = "from tidings.cli.release import say; say('Back to blue.')"
+    assert subprocess.run([sys.executable, "-c", program], stdout=writer, timeout=60, check=False).returncode == 0
+    os.close(writer)
+
+
+def test_a_closed_terminal_begins_the_way_back_and_nothing_ends_that(release: Played, signals: None) -> None:
+    def tell(text: str) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    end_by_signal()
+    with pytest.raises(KeyboardInterrupt):
+        switch(release.plan, "blue", [50, 100], 1, tell, release.timing)
+    assert everybody_is_at(release, "blue")
+    assert read_state(release.plan).candidate is None
+
+
+def test_no_signal_ends_a_rollback(release: Played, signals: None) -> None:
+    def tell(text: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    done = switch(release.plan, "blue", [100], 1, quiet, release.timing)
+    end_by_signal()
+    roll_back(release.plan, done.state, tell, release.timing)
+    assert everybody_is_at(release, "blue")
