@@ -5,12 +5,12 @@ from pathlib import Path
 
 import boto3  # type: ignore[import-untyped]
 import pytest
-from backups.ground import Backups, Bucket, Ground
-from backups.house import House
-from backups.house import house as own_house
 from own_database import own_database
 from running import Servers
 
+from backups.ground import Backups, Bucket, Ground
+from backups.house import House
+from backups.house import house as own_house
 from tidings.platform.embedded.memory import free_port
 
 NAMES = {"AWS_ACCESS_KEY_ID": "root", "AWS_SECRET_ACCESS_KEY": "a-secret-of-aws"}

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backups.house import SHARDS, House, opened, url_of
 from processes.test_command_line import as_json
 from running import Project, Running, Servers, running, until
 from webhook_receiver import Receiver, receiving
 
+from backups.house import SHARDS, House, opened, url_of
 from tidings.backups.journal import read_journal
 from tidings.backups.recovery import Moment
 from tidings.backups.replaying import replay_journal

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backups.ground import KEY, Ground
 from processes.test_command_line import tidings_command
+
+from backups.ground import KEY, Ground
 
 Environment = dict[str, str]
 

@@ -1,7 +1,6 @@
 """The drill: what a loss would cost, measured without harm."""
 
 from backups.house import House
-
 from tidings.backups.figures import observe_backups
 from tidings.platform.metrics import DRILL_ENDED, DRILL_RPO, DRILL_RTO
 

@@ -3,9 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from backups.ground import Backups, Ground, rows_of
 from own_database import execute
 
+from backups.ground import Backups, Ground, rows_of
 from tidings.access.projects import create_project
 from tidings.backups.artefacts import read_artefact
 from tidings.backups.programs import embedded

@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from backups.ground import Backups, Ground
 from in_process import Api, api, given, state_dir
 from litestar import Litestar
 from litestar.datastructures import State
 
+from backups.ground import Backups, Ground
 from tidings.access.guards import dependencies
 from tidings.access.projects import create_project
 from tidings.backups import routes

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from backups.ground import Backups, Ground
 
+from backups.ground import Backups, Ground
 from tidings.backups.runs import ask, claim, list_runs
 from tidings.backups.schedule import ask_for_due, keep_schedule, next_time
 from tidings.errors import Misconfigured

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from backups.ground import Bucket
 
+from backups.ground import Bucket
 from tidings.backups.errors import Missing, StoreFailed
 from tidings.backups.store import open_store
 from tidings.errors import Misconfigured
