@@ -34,6 +34,26 @@ def everybody_is_at(release: Played, colour: str) -> bool:
     return release.shares() == {colour: 1}
 
 
+STEPS = [[100], [10, 50, 100]]
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_what_fails_as_often_as_before_comes_into_service(release: Played, steps: list[int]) -> None:
+    release.errors = {"blue": 0.03, "green": 0.03}
+    outcome = switch(release.plan, "blue", steps, 20, quiet, release.timing)
+    assert (outcome.state.live, outcome.state.reasons) == ("green", ())
+    assert everybody_is_at(release, "green")
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_what_fails_more_often_than_before_is_taken_back(release: Played, steps: list[int]) -> None:
+    release.errors = {"blue": 0.015, "green": 0.035}
+    outcome = switch(release.plan, "blue", steps, 20, quiet, release.timing)
+    assert outcome.state.phase == "rolled back"
+    assert "the old version 0.01" in outcome.state.reasons[0]
+    assert everybody_is_at(release, "blue")
+
+
 def test_a_release_is_taken_back_also_when_nobody_listens_any_more(release: Played) -> None:
     def tell(text: str) -> None:
         raise BrokenPipeError

@@ -67,10 +67,8 @@ def by_plan(path: Path, minutes: float, own: dict[str, dict[str, float]]) -> Ver
     """The colour that is not live is the new one; during a release its candidate."""
     plan = read_plan(path)
     plan.thresholds |= own
-    state = read_state(plan)
-    new = state.candidate or plan.other(state.live)
     try:
-        return watch(plan, new, state.live, minutes * 60, Timing()).verdict
+        return watch(plan, read_state(plan), minutes * 60, Timing()).verdict
     except Refused as refused:
         return refused.verdict
 

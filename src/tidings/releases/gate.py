@@ -6,7 +6,7 @@ The old version is the measure because much is nobody's release: an endpoint tha
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
@@ -83,6 +83,21 @@ def judge_one(name: str, threshold: Threshold, new: Figures, old: Figures | None
 def ratio(threshold: Threshold, figures: Figures) -> float | None:
     whole: float = getattr(figures, threshold.whole)
     return getattr(figures, threshold.part) / whole if whole >= threshold.least else None
+
+
+def newest(now: Figures, before: Figures | None, thresholds: Mapping[str, Threshold]) -> Figures:
+    """Each figure as it is now, or where too little has happened yet as it was before."""
+    return each(thresholds, lambda threshold: now if before is None or ratio(threshold, now) is not None else before)
+
+
+def worst(one: Figures, other: Figures, thresholds: Mapping[str, Threshold]) -> Figures:
+    """Each figure from where it is worse."""
+    return each(thresholds, lambda threshold: max(one, other, key=lambda figures: ratio(threshold, figures) or 0.0))
+
+
+def each(thresholds: Mapping[str, Threshold], source: Callable[[Threshold], Figures]) -> Figures:
+    chosen = [(source(threshold), (threshold.part, threshold.whole)) for threshold in thresholds.values()]
+    return Figures(**{member: getattr(figures, member) for figures, members in chosen for member in members})
 
 
 def with_own(own: Mapping[str, Mapping[str, float]]) -> dict[str, Threshold]:

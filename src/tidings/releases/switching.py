@@ -17,8 +17,10 @@ from tidings.releases.plan import Plan
 from tidings.releases.proxies import route
 from tidings.releases.signals import undisturbed
 from tidings.releases.state import State, write_state
-from tidings.releases.watching import Refused, watch
+from tidings.releases.watching import Refused, watch, watch_alone
 
+# At most, of the old colour before it loses everything at once: what the new one is measured by then.
+ALONE_S = 60.0
 Told = Callable[[str], None]
 
 
@@ -39,13 +41,14 @@ def switch(plan: Plan, live: str, steps: Sequence[int], watch_s: float, tell: To
     try:
         record(plan, State(live, new, 0, "switching"))
         bring_up(plan.colours[new], new, timing)
+        was = watch_alone(plan, live, min(watch_s, ALONE_S), timing) if steps[0] == 100 else None
         for share in steps:
-            give(plan, State(live, new, share, "switching"))
+            state = give(plan, State(live, new, share, "switching"))
             tell(f"{new} has {share} % of the traffic.")
-            seen = watch(plan, new, live, watch_s, timing)
-        record(plan, State(live, new, 100, "draining"))
+            was = watch(plan, state, watch_s, timing, was).old
+        state = record(plan, State(live, new, 100, "draining"))
         tell(f"{live} is drained.")
-        seen = watch(plan, new, live, watch_s, timing, drain.begin(), seen.old)
+        seen = watch(plan, state, watch_s, timing, was, drain.begin())
         drain.end()
     except Refused as refused:
         return go_back(plan, live, new, refused.verdict.reasons, tell, timing, drain)._replace(verdict=refused.verdict)
@@ -87,10 +90,11 @@ def go_back(plan: Plan, good: str, bad: str, reasons: Sequence[str], tell: Told,
     return Outcome(state, rollback_s=took_s)
 
 
-def give(plan: Plan, state: State) -> None:
+def give(plan: Plan, state: State) -> State:
     """Written down first: whoever comes after a kill sets the proxy by it (`tidings release apply`)."""
-    record(plan, state)
+    state = record(plan, state)
     route(plan, state.shares)
+    return state
 
 
 def record(plan: Plan, state: State) -> State:
