@@ -130,6 +130,10 @@ class House:
     async def restore(self, manifest: Manifest, moment: Moment = THE_END, into: Path | None = None) -> Restored:
         return await restore_into_folder(self.settings, self.place, manifest, moment, into or self.folder(), lambda *_: None)
 
+    def new_store(self) -> "House":
+        """As it is, with an empty store."""
+        return replace(self, settings=msgspec.structs.replace(self.settings, backup_url=f"file://{self.folder()}"), wants_base=[])
+
     @asynccontextmanager
     async def other_store(self) -> AsyncIterator["House"]:
         """As it is, with a copy of the store that a test may damage."""

@@ -4,19 +4,23 @@ import asyncio
 import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
-from backups.ground import Backups, Bucket, Ground
 from prometheus_client import REGISTRY
 
+from backups.ground import Backups, Bucket, Ground
 from tidings.backups import artefacts
+from tidings.backups.archive import STREAMED_LATELY, Archive, Covered
 from tidings.backups.artefacts import read_artefact
 from tidings.backups.drafts import resumable
 from tidings.backups.errors import BackupFailed, Damaged, DiskFull, Missing, WrongKey
 from tidings.backups.manifest import Manifest, part_path, path_of, read_manifest
+from tidings.backups.observed import origin_of
 from tidings.backups.runs import Run
 from tidings.vault.ring import Ring
 
@@ -24,6 +28,7 @@ Data = bytes | memoryview | Path
 # Small, so that a small database makes several.
 PART_BYTES = 64 * 1024
 SMALL_DISK = "1500k"
+MIB = 1024 * 1024
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +104,19 @@ async def test_the_wrong_key_is_named_and_nothing_is_deleted_with_it(in_folder: 
     )
     await other.good()
     assert set(stored) < set(await in_folder.everything_stored())
+
+
+async def test_a_copy_that_is_looked_at_makes_no_backups_in_the_store_of_the_living_deployment(in_folder: Backups, ground: Ground) -> None:
+    """Retention would let go of the living ones for its dumps."""
+    connection = await asyncpg.connect(ground.url)
+    origin = await origin_of(connection)
+    await connection.close()
+    archive, now = Archive(in_folder.place, origin.server, 16 * MIB), datetime.now(UTC)
+    await archive.cover(Covered(origin.timeline + 1, "0/3000028", now))
+    run = await in_folder.run("logical")
+    assert run.state == "failed" and "Another cluster streams into this store" in (run.reason or "")
+    await archive.cover(Covered(origin.timeline + 1, "0/3000028", now - STREAMED_LATELY))
+    await in_folder.good()
 
 
 async def test_a_store_that_dies_half_way_fails_the_run_and_its_upload_is_resumed_when_it_is_back(

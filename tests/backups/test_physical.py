@@ -2,17 +2,19 @@
 
 import asyncio
 import shutil
-from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
-import msgspec
-from backups.house import House, at, connected, opened, url_of
+import pytest
 from running import until
 
+from backups.house import House, at, connected, opened, url_of
+from tidings.backups.archive import Covered
+from tidings.backups.errors import BackupFailed
 from tidings.backups.journal import read_journal
 from tidings.backups.manifest import manifests
 from tidings.backups.segments import missing, named, number_of, position_of, segment_at, text_of
 from tidings.backups.slot import NAME
+from tidings.backups.streaming import Lag, session
 from tidings.backups.wal_pruning import prune_wal
 
 SIZE = 16 * 1024 * 1024
@@ -89,6 +91,19 @@ async def test_of_two_workers_one_streams_and_the_other_takes_over(house: House)
             assert (await house.fetchrow("SELECT count(*) FROM pg_stat_replication"))[0] == 1
 
 
+async def test_a_copy_does_not_stream_into_the_store_of_the_living_cluster(house: House) -> None:
+    """They have the same identifier, and a later restore would follow the newer timeline: the copy's."""
+    copy = house.new_store()
+    await (await copy.archive()).cover(Covered(99, "0/3000028", datetime.now(UTC)))
+
+    async def on_new() -> None:
+        raise AssertionError("a base backup of it is not wanted either")
+
+    with pytest.raises(BackupFailed, match="Another cluster streams into this store"):
+        async with session(copy.settings, copy.place, on_new, Lag()):
+            pass
+
+
 async def test_the_slot_is_bounded(house: House) -> None:
     """Else a worker that is away would fill the disk of the server."""
     assert (await house.fetchrow("SHOW max_slot_wal_keep_size"))[0] == "4GB"
@@ -117,8 +132,7 @@ async def test_wal_that_no_base_backup_needs_is_deleted(house: House) -> None:
 
 async def test_the_worker_makes_what_is_due_streams_and_keeps_the_journal(house: House) -> None:
     """All three in one process, within seconds."""
-    settings = msgspec.structs.replace(house.settings, backup_url=f"file://{house.folder()}")
-    other = replace(house, settings=settings)
+    other = house.new_store()
     project = await house.tidings.new_project()
     key = await project.call("POST", "/v1/keys", {"name": "revoked", "scopes": ["*"]})
     await project.call("DELETE", f"/v1/keys/{key['key']}")

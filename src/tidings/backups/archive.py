@@ -9,18 +9,21 @@ SERVER is the cluster's system identifier: what is restored or promoted keeps it
 """
 
 from collections.abc import Collection
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
 
 from tidings.backups.drafts import Place
-from tidings.backups.errors import Missing
+from tidings.backups.errors import BackupFailed, Damaged, Missing, WrongKey
 from tidings.backups.objects import get_sealed, put_sealed
 from tidings.backups.segments import HISTORY, PARTIAL, SEGMENT, missing, number_of
 
 FOLDER, COVERED = "wal", "covered"
 LAST = 2**62
+# It is told every 20 s (`streaming.py`).
+STREAMED_LATELY = timedelta(minutes=1)
 
 
 class Covered(msgspec.Struct, frozen=True):
@@ -29,6 +32,26 @@ class Covered(msgspec.Struct, frozen=True):
     timeline: int
     position: str
     at: datetime
+
+    def is_of_late(self, now: datetime) -> bool:
+        return now - self.at < STREAMED_LATELY
+
+
+async def refuse_beside_another(place: Place, server: str, timeline: int) -> None:
+    """A restored copy that is looked at may have the store of the living deployment in its environment. Its WAL would be taken for what
+    followed, its dumps would push the living ones out. Raises BackupFailed.
+
+    server, timeline: of the cluster that is about to write there.
+    """
+    for other in await place.store.folders(FOLDER):
+        # What cannot be read tells of nobody, and is written over.
+        with suppress(Missing, Damaged, WrongKey):
+            covered = msgspec.json.decode(await get_sealed(place, f"{FOLDER}/{other}/{COVERED}"), type=Covered)
+            if (other, covered.timeline) != (server, timeline) and covered.is_of_late(datetime.now(UTC)):
+                raise BackupFailed(
+                    f"Another cluster streams into this store: {other} on timeline {covered.timeline}, at {covered.at:%H:%M:%S} UTC; this "
+                    f"is {server} on timeline {timeline}. Run a restored copy without TIDINGS_BACKUP_URL; after a promotion wait a minute."
+                )
 
 
 class Row(NamedTuple):

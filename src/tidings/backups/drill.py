@@ -27,8 +27,6 @@ TABLE = "tidings_drill"
 BEFORE_S = 1.0
 COVERED_WITHIN_S = 120.0
 LOOK_S = 0.05
-# The WAL counts as streamed when the store was told of it lately.
-STREAMED_LATELY_S = 60.0
 
 
 class Dropped(NamedTuple):
@@ -58,8 +56,7 @@ async def streamed_base(place: Place, known: list[Manifest]) -> Manifest | None:
     except Missing:
         return None
     covered = await archive_of(place, base).covered()
-    is_streamed = covered is not None and (datetime.now(UTC) - covered.at).total_seconds() < STREAMED_LATELY_S
-    return base if is_streamed else None
+    return base if covered is not None and covered.is_of_late(datetime.now(UTC)) else None
 
 
 def archive_of(place: Place, base: Manifest) -> Archive:

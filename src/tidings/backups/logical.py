@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 
+from tidings.backups.archive import refuse_beside_another
 from tidings.backups.drafts import Draft
 from tidings.backups.errors import BackupFailed, ProgramFailed
 from tidings.backups.manifest import Manifest
@@ -39,6 +40,7 @@ async def dumped(work: Work) -> Manifest:
     async with Draft(work.place, work.run.id, "logical", begun, lambda plain, sent: work.tell("dumping", plain, sent)) as draft:
         async with snapshot(url) as (connection, name):
             origin = await origin_of(connection)
+            await refuse_beside_another(work.place, origin.server, origin.timeline)
             pg_dump = await program(work.settings, "pg_dump", int(origin.postgres.split(".")[0]))
             counting = asyncio.create_task(content_of(connection))
             try:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 
+from tidings.backups.archive import refuse_beside_another
 from tidings.backups.drafts import Draft
 from tidings.backups.errors import BackupFailed, Damaged
 from tidings.backups.logical import ROLE, result_of
@@ -46,6 +47,7 @@ async def copied(work: Work) -> Manifest:
     begun = datetime.now(UTC)
     work.tell("looking")
     origin, content, cluster = await seen_before(work)
+    await refuse_beside_another(work.place, origin.server, origin.timeline)
     async with Draft(work.place, work.run.id, "physical", begun, lambda plain, sent: work.tell("copying", plain, sent)) as draft:
         pg_basebackup = await program(work.settings, "pg_basebackup", int(origin.postgres.split(".")[0]))
         target, environment = login(replication_url(work.settings))

@@ -16,7 +16,7 @@ import asyncpg
 import msgspec
 from loguru import logger
 
-from tidings.backups.archive import Archive, Covered
+from tidings.backups.archive import Archive, Covered, refuse_beside_another
 from tidings.backups.drafts import Place
 from tidings.backups.errors import BackupFailed, DiskFull, ProgramFailed
 from tidings.backups.programs import end_process, last_words, login, program
@@ -104,7 +104,9 @@ async def session(settings: Settings, place: Place, on_new: OnNew, lag: Lag) -> 
         while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", STREAMING_LOCK):
             lag.leave_to_another()
             await asyncio.sleep(EVERY_S)
-        server, slot = await look_at_server(connection), await ensure_slot(connection)
+        server = await look_at_server(connection)
+        await refuse_beside_another(place, server.server, server.timeline)
+        slot = await ensure_slot(connection)
         if server.keeps == UNBOUNDED:
             logger.warning("max_slot_wal_keep_size is not set: should no worker stream, the WAL it kept would fill the server's disk.")
         if slot.is_new:

@@ -184,6 +184,7 @@ def lines_of(restored: Restored) -> list[str]:
         lines.append(f"  Cluster      {restored.data}")
     if restored.state is not None:
         lines.append(f"  To run it    TIDINGS_STATE_DIR={restored.state} tidings run")
+        lines.append("  To look at   the same with `env -u TIDINGS_BACKUP_URL`, as long as what it was restored from still runs")
     return lines + ready_lines(restored.ready)
 
 
