@@ -70,12 +70,19 @@ class Recovery:
 
     async def fetch(self, moment: Moment) -> Row:
         """Bring the base backup and its WAL here. Raises Missing, naming it, when a segment is missing that is needed for certain."""
+        await self.row(moment)
+        artefact = self.manifest.artefact(ARTEFACT)
+        await unpack(self.place, self.manifest, artefact, self.data, lambda done: self.tell("unpacking", done, artefact.plain_size))
+        # Again: while it was unpacked, for minutes, the segment that grows became whole and others followed.
+        row = await self.row(moment)
+        await self.fetch_wal(row)
+        return row
+
+    async def row(self, moment: Moment) -> Row:
+        """Raises Missing when it has a gap, and all of it is wanted."""
         row = await self.archive.row(self.wal.first, self.wal.last)
         if row.gaps and moment.is_end:
             raise Missing(f"{row.told()} A restore to a moment before it is possible (--to).")
-        artefact = self.manifest.artefact(ARTEFACT)
-        await unpack(self.place, self.manifest, artefact, self.data, lambda done: self.tell("unpacking", done, artefact.plain_size))
-        await self.fetch_wal(row)
         return row
 
     async def fetch_wal(self, row: Row) -> None:
@@ -90,7 +97,7 @@ class Recovery:
                 name = waiting.pop()
                 path = folder / name.removesuffix(PARTIAL)
                 with no_room(folder):
-                    await asyncio.to_thread(path.write_bytes, await self.archive.get(name))
+                    await asyncio.to_thread(path.write_bytes, await self.get(name))
                 give_to_runner(path)
                 done += 1
                 self.tell("fetching WAL", done, len(row.names))
@@ -100,6 +107,15 @@ class Recovery:
             await asyncio.gather(*tasks)
         finally:
             await end_tasks(tasks)
+
+    async def get(self, name: str) -> bytes:
+        try:
+            return await self.archive.get(name)
+        except Missing:
+            if not name.endswith(PARTIAL):
+                raise
+            # It became whole since it was listed.
+            return await self.archive.get(name.removesuffix(PARTIAL))
 
     @asynccontextmanager
     async def recovered(self, moment: Moment, row: Row, options: Mapping[str, str] = {}) -> AsyncIterator[Cluster]:
