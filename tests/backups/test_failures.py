@@ -21,7 +21,8 @@ from tidings.backups.drafts import resumable
 from tidings.backups.errors import BackupFailed, Damaged, DiskFull, Missing, WrongKey
 from tidings.backups.manifest import Manifest, part_path, path_of, read_manifest
 from tidings.backups.observed import origin_of
-from tidings.backups.runs import Run
+from tidings.backups.runs import Run, state_of
+from tidings.platform.ending import end_tasks
 from tidings.vault.ring import Ring
 
 Data = bytes | memoryview | Path
@@ -264,6 +265,29 @@ async def test_pg_dump_that_fails_fails_the_run_with_what_it_said(in_folder: Bac
     run = await broken.run("logical")
     assert (run.state, run.failure, run.reason) == ("failed", "program", "pg_dump failed: it broke")
     assert await broken.everything_stored() == [], "what has no manifest does not exist"
+
+
+async def test_a_backup_that_is_made_stays_so_when_its_worker_is_told_to_stop_while_it_deletes_old_ones(in_folder: Backups) -> None:
+    """Put back, it would be made anew under the same id, over its own parts."""
+    deleting = asyncio.Event()
+
+    async def never_ends(_: str) -> list[str]:
+        deleting.set()
+        return await asyncio.Event().wait() and []
+
+    in_folder.place.store.folders = never_ends  # type: ignore[method-assign]
+    await stopped_when(deleting, in_folder)
+    del in_folder.place.store.folders
+    (manifest,) = await in_folder.all()
+    async with in_folder.ground.database.system.acquire() as connection:
+        assert await state_of(connection, manifest.id) == "done"
+
+
+async def stopped_when(at: asyncio.Event, backups: Backups) -> None:
+    """A run that is told to stop then."""
+    running = asyncio.create_task(backups.run("logical"))
+    await asyncio.wait_for(at.wait(), 30)
+    await end_tasks([running])
 
 
 async def test_what_retention_cannot_delete_does_not_make_the_new_backup_bad(in_folder: Backups) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -88,12 +89,19 @@ class Doer:
             await asyncio.wait([doing])
         except asyncio.CancelledError:
             await end_tasks([doing, keeping])
-            async with self.pool.acquire() as connection:
-                await put_back(connection, run)
+            await self.hand_on(run, doing)
             raise
         await end_tasks([keeping])
         await self.end_run(run, BackupFailed("Its lease ran out while it ran.") if doing.cancelled() else doing.result())
         return run
+
+    async def hand_on(self, run: Run, doing: asyncio.Task[Result | BackupFailed]) -> None:
+        """What was told to stop is begun anew by the next worker; unless it is over already: anew, it would write over its own parts."""
+        if not doing.cancelled():
+            await self.end_run(run, doing.result())
+            return
+        async with self.pool.acquire() as connection:
+            await put_back(connection, run)
 
     async def outcome_of(self, run: Run, task: Task) -> Result | BackupFailed:
         work = Work(self.settings, self.place, self.pool, run)
@@ -105,7 +113,9 @@ class Doer:
             logger.opt(exception=error).error("The {} run {} failed in a way nobody foresaw.", run.task, run.id)
             return BackupFailed(f"{type(error).__name__}: {error}")
         if run.task in MAKING:
-            await self.tidy_up(work)
+            # Told to stop meanwhile, it is made all the same.
+            with suppress(asyncio.CancelledError):
+                await self.tidy_up(work)
         return result
 
     async def tidy_up(self, work: Work) -> None:
