@@ -3,7 +3,7 @@
 import asyncio
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 import pytest
 from prometheus_client import REGISTRY
+from running import until
 
 from backups.ground import Backups, Bucket, Ground
 from tidings.backups import artefacts
@@ -168,6 +169,18 @@ async def test_a_worker_killed_while_it_uploads_is_followed_by_one_that_goes_on(
     assert await read(in_folder, manifest) == manifest.artefact("dump").plain_size
 
 
+async def test_an_upload_that_is_told_to_stop_is_not_begun_anew_elsewhere(in_folder: Backups, tmp_path: Path) -> None:
+    """Resumed here afterwards, it would be put together of parts of both."""
+    in_folder.place.store.put = waiting  # type: ignore[method-assign]
+    await stopped_when(lambda: resumable(in_folder.place.spool), in_folder)
+    elsewhere = Backups(in_folder.ground, msgspec.structs.replace(in_folder.settings, state_dir=tmp_path / "elsewhere"))
+    assert await elsewhere.doer.do_next() is None
+    resumed = await Backups(in_folder.ground, in_folder.settings).doer.resume_next()
+    assert resumed is not None and (resumed.state, resumed.reason) == ("done", None)
+    (manifest,) = await in_folder.all()
+    assert await read(in_folder, manifest) == manifest.artefact("dump").plain_size
+
+
 @pytest.mark.parametrize("left", ["draft.json", "of_the_dump"])
 async def test_a_spool_left_behind_by_a_backup_that_was_made_does_not_delete_it(in_folder: Backups, left: str) -> None:
     good = await in_folder.proven(await in_folder.good())
@@ -271,22 +284,28 @@ async def test_a_backup_that_is_made_stays_so_when_its_worker_is_told_to_stop_wh
     """Put back, it would be made anew under the same id, over its own parts."""
     deleting = asyncio.Event()
 
-    async def never_ends(_: str) -> list[str]:
-        deleting.set()
-        return await asyncio.Event().wait() and []
+    async def never_ends(prefix: str) -> list[str]:
+        if prefix == "backups":
+            deleting.set()
+            await asyncio.Event().wait()
+        return []
 
     in_folder.place.store.folders = never_ends  # type: ignore[method-assign]
-    await stopped_when(deleting, in_folder)
+    await stopped_when(deleting.is_set, in_folder)
     del in_folder.place.store.folders
     (manifest,) = await in_folder.all()
     async with in_folder.ground.database.system.acquire() as connection:
         assert await state_of(connection, manifest.id) == "done"
 
 
-async def stopped_when(at: asyncio.Event, backups: Backups) -> None:
+async def stopped_when(is_there: Callable[[], object], backups: Backups) -> None:
     """A run that is told to stop then."""
+
+    async def comes() -> bool:
+        return bool(is_there())
+
     running = asyncio.create_task(backups.run("logical"))
-    await asyncio.wait_for(at.wait(), 30)
+    await until(comes, 30, "the run is there")
     await end_tasks([running])
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from backups.ground import Backups, Ground
-from tidings.backups.runs import ask, claim, list_runs
+from tidings.backups.runs import ask, claim, list_runs, put_back, renew
 from tidings.backups.schedule import ask_for_due, keep_schedule, next_time
 from tidings.errors import Misconfigured
 from tidings.settings import Settings, load_settings
@@ -64,6 +64,17 @@ async def test_what_makes_a_backup_goes_before_what_proves_one(in_folder: Backup
         run = await claim(connection, "worker", NOW)
         assert run is not None and run.task == "logical"
         assert await claim(connection, "another", NOW) is None, "one at a time over all workers"
+
+
+async def test_one_that_was_put_back_is_the_one_that_is_asked_for_next(ground: Ground, database_url: str) -> None:
+    async with ground.database.system.acquire() as connection:
+        await ask(connection, "logical", "schedule", NOW)
+        run = await claim(connection, "worker", NOW)
+        assert run is not None
+        run.backup = run.id
+        assert await renew(connection, run, NOW)
+        await put_back(connection, run)
+        assert (await ask(connection, "logical", "cli", NOW)).id == run.id
 
 
 @pytest.mark.parametrize("wrong", ["logical", "logical=0h", "logical=1w", "dump=1h", "logical=1h logical=2h", "logical=1d@25:00"])

@@ -96,12 +96,15 @@ class Doer:
         return run
 
     async def hand_on(self, run: Run, doing: asyncio.Task[Result | BackupFailed]) -> None:
-        """What was told to stop is begun anew by the next worker; unless it is over already: anew, it would write over its own parts."""
+        """What was told to stop is begun anew by the next worker. Not what is over, or has only its upload left to do, which this machine
+        resumes: anew, it would write over its own parts."""
         if not doing.cancelled():
             await self.end_run(run, doing.result())
-            return
-        async with self.pool.acquire() as connection:
-            await put_back(connection, run)
+        elif run.id in resumable(self.place.spool):
+            await self.end_run(run, BackupFailed("Its worker was told to stop before all was uploaded; it goes on when it is back."))
+        else:
+            async with self.pool.acquire() as connection:
+                await put_back(connection, run)
 
     async def outcome_of(self, run: Run, task: Task) -> Result | BackupFailed:
         work = Work(self.settings, self.place, self.pool, run)

@@ -50,8 +50,10 @@ UPDATE backup_runs
 SET state = $3, ended_at = $4, failure = $5, reason = $6, result = $7::jsonb, lease_until = NULL, step = NULL,
     plain_bytes = $8, sent_bytes = $9, backup = $10
 WHERE id = $1 AND state = 'running' AND worker = $2"""
+# What makes a backup or measures chooses anew, and is asked for without naming one: else the next who asks would have a second made.
 PUT_BACK = """
-UPDATE backup_runs SET state = 'waiting', worker = NULL, lease_until = NULL, began_at = NULL, step = NULL, plain_bytes = 0, sent_bytes = 0
+UPDATE backup_runs SET state = 'waiting', worker = NULL, lease_until = NULL, began_at = NULL, step = NULL, plain_bytes = 0, sent_bytes = 0,
+    backup = CASE WHEN task = 'verify' THEN backup END
 WHERE id = $1 AND state = 'running' AND worker = $2"""
 TAKE_BACK = f"""
 UPDATE backup_runs SET state = 'failed', ended_at = $1, lease_until = NULL, failure = '{LOST}', reason = 'Its worker was lost while it ran.'
