@@ -97,6 +97,11 @@ async def test_a_manifest_that_was_changed_or_is_another_s_is_named(in_folder: B
 async def test_the_wrong_key_is_named_and_nothing_is_deleted_with_it(in_folder: Backups) -> None:
     manifest = await in_folder.good()
     stored = await in_folder.everything_stored()
+    store, needed = in_folder.place.store, ["journal/epoch/00/1", "wal/1/000000010000000000000001"]
+    for path in needed:
+        await store.put(path, b"sealed under the same key")
+        assert store.folder is not None
+        os.utime(store.folder / path, (0, 0))
     stranger = Ring([os.urandom(32)])
     with pytest.raises(WrongKey, match=f"{in_folder.place.keys.newest}.*{stranger.newest}"):
         await read_manifest(in_folder.place.store, stranger, manifest.id)
@@ -106,6 +111,7 @@ async def test_the_wrong_key_is_named_and_nothing_is_deleted_with_it(in_folder: 
     )
     await other.good()
     assert set(stored) < set(await in_folder.everything_stored())
+    assert [path for path in needed if await store.has(path)] == needed
 
 
 async def test_a_copy_that_is_looked_at_makes_no_backups_in_the_store_of_the_living_deployment(in_folder: Backups, ground: Ground) -> None:

@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from loguru import logger
+
 from tidings.backups.drafts import Place, remove_remains, resumable
 from tidings.backups.manifest import FOLDER, Manifest, folder_of, manifests, path_of
 from tidings.backups.retention import Generations, expendable
@@ -19,11 +21,15 @@ ENDED = "SELECT id, ended_at FROM backup_runs WHERE id = ANY($1) AND state = 'fa
 
 async def prune(place: Place, generations: Generations, now: datetime) -> list[str]:
     """Delete what the generations let go; its ids. Raises StoreFailed."""
-    known = [manifest async for manifest in manifests(place.store, place.keys) if isinstance(manifest, Manifest)]
+    found = [one async for one in manifests(place.store, place.keys)]
+    known = [one for one in found if isinstance(one, Manifest)]
     gone = expendable(known, generations, now)
     for manifest in gone:
         await delete_backup(place.store, manifest.id)
-    await prune_wal(place, [manifest for manifest in known if manifest not in gone], generations, now)
+    if len(known) == len(found):
+        await prune_wal(place, [manifest for manifest in known if manifest not in gone], generations, now)
+    else:
+        logger.warning("Not every manifest can be read: what those need of the WAL and the journal is not known, and all of it is kept.")
     return [manifest.id for manifest in gone]
 
 
