@@ -33,6 +33,7 @@ def test_a_gap_is_named_and_another_timeline_closes_none() -> None:
     assert missing(there, named(1, 3, SIZE), SIZE) == [named(1, 5, SIZE)]
     assert missing(there, named(1, 6, SIZE), SIZE) == []
     assert missing(there, named(1, 9, SIZE), SIZE) == []
+    assert missing(there, named(1, 6, SIZE), SIZE, 9) == [named(2, 9, SIZE)]
 
 
 async def test_what_was_streamed_until_the_server_was_killed_is_restored(house: House) -> None:

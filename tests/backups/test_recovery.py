@@ -8,11 +8,13 @@ import pytest
 
 from backups.test_retention import made
 from tidings.backups import recovery as module
-from tidings.backups.archive import Archive
+from tidings.backups.archive import Archive, Covered
+from tidings.backups.cluster import RecoveryEnded
 from tidings.backups.drafts import Place
+from tidings.backups.errors import Missing
 from tidings.backups.manifest import Artefact, Manifest
-from tidings.backups.recovery import THE_END, Recovery
-from tidings.backups.segments import named
+from tidings.backups.recovery import THE_END, Moment, Recovery, refuse_unless_replayed
+from tidings.backups.segments import named, text_of
 from tidings.backups.store import open_store
 from tidings.vault.ring import Ring
 
@@ -64,6 +66,35 @@ async def test_a_segment_that_becomes_whole_after_it_was_listed_is_not_called_mi
     await becomes_whole(archive)
     await recovery.fetch_wal(row)
     assert (recovery.folder / "wal" / GROWING).read_bytes().rstrip(b"\0") == b"growing"
+
+
+async def test_the_newest_wal_lost_from_the_store_is_a_gap(archive: Archive, recovery: Recovery, base: Manifest) -> None:
+    """Nothing there is later, which would show it; what was told of it does."""
+    await archive.put(BEGIN, b"the first")
+    await archive.put(GROWING + ".partial", b"grow")
+    await archive.cover(Covered(1, text_of(5 * SIZE), NOW))
+    assert (await recovery.row(THE_END)).gaps == []
+    await archive.forget([GROWING + ".partial"])
+    with pytest.raises(Missing, match=GROWING):
+        await recovery.row(THE_END)
+    before = Moment(time=NOW)
+    with pytest.raises(Missing, match=GROWING):
+        await recovery.refuse_unless_covered(before, await recovery.row(before), RecoveryEnded("It ended."))
+
+
+async def test_what_is_told_of_another_timeline_is_no_gap(archive: Archive, recovery: Recovery) -> None:
+    await archive.put(BEGIN, b"the first")
+    await archive.put("00000002.history", b"1")
+    await archive.cover(Covered(1, text_of(5 * SIZE), NOW))
+    assert (await recovery.row(THE_END)).gaps == []
+    assert (await archive.row(BEGIN, BEGIN, 1)).gaps == [GROWING]
+
+
+def test_recovery_that_ends_early_is_told() -> None:
+    covered = Covered(1, text_of(5 * SIZE), NOW)
+    refuse_unless_replayed(text_of(4 * SIZE), covered, SIZE)
+    with pytest.raises(Missing, match="Recovery ended at"):
+        refuse_unless_replayed(text_of(4 * SIZE - 1), covered, SIZE)
 
 
 async def becomes_whole(archive: Archive) -> None:

@@ -18,7 +18,7 @@ import msgspec
 from tidings.backups.drafts import Place
 from tidings.backups.errors import BackupFailed, Damaged, Missing, WrongKey
 from tidings.backups.objects import get_sealed, put_sealed
-from tidings.backups.segments import HISTORY, PARTIAL, SEGMENT, missing, number_of
+from tidings.backups.segments import HISTORY, PARTIAL, SEGMENT, missing, number_of, position_of, timeline_of
 
 FOLDER, COVERED = "wal", "covered"
 LAST = 2**62
@@ -55,10 +55,12 @@ async def refuse_beside_another(place: Place, server: str, timeline: int) -> Non
 
 
 class Row(NamedTuple):
-    """names: of objects, in order.   gaps: segments after them that are not there, though later ones are."""
+    """names: of objects, in order.   gaps: segments after them that are not there, though later ones are, or were.   covered: how far they
+    go without a gap; None where it is not known."""
 
     names: list[str]
     gaps: list[str]
+    covered: Covered | None
 
     def told(self) -> str:
         more = f" and {len(self.gaps) - 5} more" if len(self.gaps) > 5 else ""
@@ -89,24 +91,33 @@ class Archive:
         await put_sealed(self.place, self.path(COVERED), msgspec.json.encode(covered))
 
     async def covered(self) -> Covered | None:
-        """None when nothing was ever streamed."""
+        """None when nothing was ever streamed, or when that cannot be read."""
         try:
             return msgspec.json.decode(await get_sealed(self.place, self.path(COVERED)), type=Covered)
-        except Missing:
+        except (Missing, Damaged):
             return None
 
     async def forget(self, names: Collection[str]) -> None:
         await self.place.store.delete([self.path(name) for name in names])
 
-    async def row(self, first: str, last: str) -> Row:
-        """What a restore can use, as far as it goes without a gap. first, last: segments that the base backup brings along itself."""
+    async def row(self, first: str, last: str, timeline: int | None = None) -> Row:
+        """What a restore can use, as far as it goes without a gap.
+
+        first, last: segments that the base backup brings along itself.   timeline: the one that is followed; None means the newest.
+        """
+        # Before the names: what it tells of was in the store by then.
+        covered = await self.covered()
         names = await self.names()
-        gaps = missing(names, last, self.segment_bytes)
+        timelines = [timeline_of(name) for name in names if name != COVERED]
+        if covered is not None and covered.timeline != (timeline or max(timelines, default=covered.timeline)):
+            covered = None
+        least = 0 if covered is None else (position_of(covered.position) - 1) // self.segment_bytes
+        gaps = missing(names, last, self.segment_bytes, least)
         end = number_of(gaps[0], self.segment_bytes) if gaps else LAST
         begin = number_of(first, self.segment_bytes)
         segments = [name for name in names if SEGMENT.match(name) and begin <= number_of(name, self.segment_bytes) < end]
         useful = [name for name in segments if name[:8] >= first[:8] and is_best(name, names)]
-        return Row(sorted([*filter(HISTORY.fullmatch, names), *useful]), gaps)
+        return Row(sorted([*filter(HISTORY.fullmatch, names), *useful]), gaps, covered)
 
     def path(self, name: str) -> str:
         return f"{FOLDER}/{self.server}/{name}"

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import msgspec
 
-from tidings.backups.archive import Archive, Row
+from tidings.backups.archive import Archive, Covered, Row
 from tidings.backups.artefacts import no_room
 from tidings.backups.cluster import Cluster, RecoveryEnded, started
 from tidings.backups.drafts import Place
@@ -80,7 +81,7 @@ class Recovery:
 
     async def row(self, moment: Moment) -> Row:
         """Raises Missing when it has a gap, and all of it is wanted."""
-        row = await self.archive.row(self.wal.first, self.wal.last)
+        row = await self.archive.row(self.wal.first, self.wal.last, moment.timeline)
         if row.gaps and moment.is_end:
             raise Missing(f"{row.told()} A restore to a moment before it is possible (--to).")
         return row
@@ -122,6 +123,8 @@ class Recovery:
         """The cluster as of the moment, open for those who know its socket. Raises Missing when the WAL does not go that far."""
         try:
             async with self.opened(moment, options) as cluster:
+                if moment.is_end and row.covered is not None:
+                    refuse_unless_replayed(await self.replayed(cluster), row.covered, self.wal.segment_bytes)
                 yield cluster
                 return
         except RecoveryEnded as error:
@@ -138,18 +141,38 @@ class Recovery:
             await cluster.until_open(self.wal.superuser, lambda done: self.tell("replaying WAL", done, 0))
             yield cluster
 
+    async def replayed(self, cluster: Cluster) -> str:
+        """The position up to which it recovered."""
+        connection = await asyncpg.connect(cluster.url(self.wal.superuser, "postgres"), timeout=10)
+        try:
+            position: str = await connection.fetchval("SELECT pg_last_wal_replay_lsn()::text")
+            return position
+        finally:
+            connection.terminate()
+
     async def refuse_unless_covered(self, moment: Moment, row: Row, error: RecoveryEnded) -> None:
         """Raises Missing unless the WAL is known to have been whole up to that moment, in which nothing happened any more."""
         if row.gaps:
             raise Missing(f"{row.told()} What is before it does not reach that moment.") from error
-        covered = await self.archive.covered()
+        covered = row.covered
         if covered is None:
-            raise Missing("No WAL was streamed after this backup; it can be restored to its own end only, without --to.") from error
+            raise Missing(
+                "No WAL was streamed on that timeline after this backup; it goes to its own end only, without --to."
+            ) from error
         is_within = covered.at >= moment.time if moment.time else position_of(covered.position) >= position_of(moment.position or "0/0")
         if not is_within:
             raise Missing(
                 f"The WAL in the store goes up to {covered.at:%Y-%m-%dT%H:%M:%SZ} ({covered.position}), not to that moment."
             ) from error
+
+
+def refuse_unless_replayed(position: str, covered: Covered, segment_bytes: int) -> None:
+    """A record that cannot be read ends recovery as the end of the WAL does, and is told by nobody. Raises Missing.
+
+    Within a segment: what was covered may end in the middle of a record, or with a segment that was closed early.
+    """
+    if position_of(position) < position_of(covered.position) - segment_bytes:
+        raise Missing(f"Recovery ended at {position}, and the WAL in the store goes up to {covered.position}. Restore to a moment (--to).")
 
 
 def ask_for_recovery(data: Path) -> None:

@@ -42,10 +42,11 @@ def number_of(segment: str, size: int) -> int:
     return int(segment[8:16], 16) * (NUMBERED // size) + int(segment[16:24], 16)
 
 
-def missing(names: Collection[str], first: str, size: int) -> list[str]:
+def missing(names: Collection[str], first: str, size: int, least: int = 0) -> list[str]:
     """What is not there of the row that begins with a segment, up to the last that is there, whole or partial; timelines follow each other.
 
-    Empty where nothing of the row is there. The segment in which a timeline ends may be there by the name of the one or the other.
+    least: the number of the segment up to which the row ought to go.   Empty where nothing of it is there, nor ought to be. The segment in
+    which a timeline ends may be there by the name of the one or the other.
     """
     begin, timeline = number_of(first, size), timeline_of(first)
     there: dict[int, set[int]] = {}
@@ -53,7 +54,7 @@ def missing(names: Collection[str], first: str, size: int) -> list[str]:
         if SEGMENT.fullmatch(name.removesuffix(PARTIAL)) and timeline_of(name) >= timeline and number_of(name, size) >= begin:
             there.setdefault(number_of(name, size), set()).add(timeline_of(name))
     gaps = []
-    for number in range(begin, max(there, default=begin - 1) + 1):
+    for number in range(begin, max([least, *there]) + 1):
         if number not in there:
             gaps.append(named(timeline, number, size))
         else:
