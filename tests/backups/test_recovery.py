@@ -1,6 +1,6 @@
 """The WAL on its way out of a store: what a restore takes of it, and what it misses. No cluster is opened here."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -11,11 +11,13 @@ from tidings.backups import recovery as module
 from tidings.backups.archive import Archive, Covered
 from tidings.backups.cluster import RecoveryEnded
 from tidings.backups.drafts import Place
-from tidings.backups.errors import Missing
-from tidings.backups.manifest import Artefact, Manifest
+from tidings.backups.errors import BackupFailed, Damaged, WalBroken
+from tidings.backups.journal import read_journal
+from tidings.backups.manifest import Artefact, Manifest, write_manifest
 from tidings.backups.recovery import THE_END, Moment, Recovery, refuse_unless_replayed
 from tidings.backups.segments import named, text_of
 from tidings.backups.store import open_store
+from tidings.cli.backup_restore import chosen
 from tidings.vault.ring import Ring
 
 SIZE = 1024 * 1024
@@ -32,7 +34,7 @@ def archive(tmp_path: Path) -> Archive:
 @pytest.fixture
 def base() -> Manifest:
     """That needs one segment."""
-    base = made(NOW - NOW, kind="physical", wal=BEGIN)
+    base = made(timedelta(0), kind="physical", wal=BEGIN)
     assert base.wal is not None
     return msgspec.structs.replace(
         base, artefacts=(Artefact("base", 0, "", ()),), wal=msgspec.structs.replace(base.wal, segment_bytes=SIZE)
@@ -75,10 +77,10 @@ async def test_the_newest_wal_lost_from_the_store_is_a_gap(archive: Archive, rec
     await archive.cover(Covered(1, text_of(5 * SIZE), NOW))
     assert (await recovery.row(THE_END)).gaps == []
     await archive.forget([GROWING + ".partial"])
-    with pytest.raises(Missing, match=GROWING):
+    with pytest.raises(WalBroken, match=GROWING):
         await recovery.row(THE_END)
     before = Moment(time=NOW)
-    with pytest.raises(Missing, match=GROWING):
+    with pytest.raises(WalBroken, match=GROWING):
         await recovery.refuse_unless_covered(before, await recovery.row(before), RecoveryEnded("It ended."))
 
 
@@ -93,8 +95,38 @@ async def test_what_is_told_of_another_timeline_is_no_gap(archive: Archive, reco
 def test_recovery_that_ends_early_is_told() -> None:
     covered = Covered(1, text_of(5 * SIZE), NOW)
     refuse_unless_replayed(text_of(4 * SIZE), covered, SIZE)
-    with pytest.raises(Missing, match="Recovery ended at"):
+    with pytest.raises(WalBroken, match="Recovery ended at"):
         refuse_unless_replayed(text_of(4 * SIZE - 1), covered, SIZE)
+
+
+@pytest.mark.parametrize("left", ["damaged", "gone"])
+async def test_a_segment_that_is_wrong_is_no_fault_of_the_backup(archive: Archive, recovery: Recovery, left: str) -> None:
+    await archive.put(BEGIN, b"the first")
+    row = await recovery.row(THE_END)
+    if left == "gone":
+        await archive.forget([BEGIN])
+    else:
+        await archive.place.store.put(archive.path(BEGIN), b"what somebody wrote there")
+    with pytest.raises(WalBroken, match=BEGIN):
+        await recovery.fetch_wal(row)
+
+
+async def test_a_journal_that_is_damaged_is_no_fault_of_a_backup(archive: Archive) -> None:
+    await archive.place.store.put("journal/epoch/00/1", b"what somebody wrote there")
+    with pytest.raises(BackupFailed, match="journal/epoch/00/1") as told:
+        assert [entries async for entries in read_journal(archive.place)]
+    assert not isinstance(told.value, Damaged)
+
+
+async def test_what_failed_its_proof_is_restored_where_nothing_else_fits(archive: Archive, base: Manifest) -> None:
+    place = archive.place
+    failed = msgspec.structs.replace(base, id="failed", state="failed")
+    await write_manifest(place.store, place.keys, failed)
+    assert await chosen(place, None, THE_END, "/a/folder") == failed
+    good = msgspec.structs.replace(base, id="good", made_at=failed.made_at - timedelta(days=1))
+    await write_manifest(place.store, place.keys, good)
+    assert await chosen(place, None, THE_END, "/a/folder") == good
+    assert await chosen(place, None, Moment(time=failed.made_at - timedelta(hours=1)), "/a/folder") == good
 
 
 async def becomes_whole(archive: Archive) -> None:

@@ -52,7 +52,7 @@ async def drill(work: Work) -> Result:
 async def streamed_base(place: Place, known: list[Manifest]) -> Manifest | None:
     """The newest base backup, if the WAL after it comes into the store."""
     try:
-        base = choose(known, THE_END)
+        base = choose([one for one in known if one.state != "failed"], THE_END)
     except Missing:
         return None
     covered = await archive_of(place, base).covered()

@@ -3,6 +3,7 @@ BackupFailed           a backup could not be made, read or proven; what stood in
 ├── StoreFailed        the store does not answer, or refuses
 ├── Missing            what ought to be in the store is not
 ├── Damaged            not the bytes that were written: flipped, cut short, swapped, of another backup
+├── WalBroken          what was streamed after a base backup has a gap or is damaged; the backup itself is as good as it was
 ├── WrongKey           sealed under a key that this process was not given
 ├── DiskFull           no room, here or in a folder that is the store
 └── ProgramFailed      pg_dump and the like are missing, too old, or ended with an error
@@ -30,6 +31,10 @@ class Missing(BackupFailed):
 
 class Damaged(BackupFailed):
     kind = "damaged"
+
+
+class WalBroken(BackupFailed):
+    kind = "wal"
 
 
 class WrongKey(BackupFailed):

@@ -17,6 +17,7 @@ import asyncpg
 import msgspec
 
 from tidings.backups.drafts import Place
+from tidings.backups.errors import BackupFailed, Damaged, Missing
 from tidings.backups.objects import get_sealed, put_sealed
 from tidings.events.log import heads
 from tidings.platform.postgres import Connection
@@ -98,10 +99,15 @@ def entry_of(project: int, kind: Kind, recipients: list[int] | None, data: str, 
 
 
 async def read_journal(place: Place) -> AsyncIterator[list[Entry]]:
-    """All there is, of every epoch. Raises Damaged, WrongKey, StoreFailed: without the journal what was revoked would live again."""
+    """All there is, of every epoch. Raises BackupFailed: without the journal what was revoked would live again."""
     paths = sorted([stored.path async for stored in place.store.below(FOLDER)])
     for start in range(0, len(paths), 16):
-        for content in await asyncio.gather(*(get_sealed(place, path) for path in paths[start : start + 16])):
+        try:
+            contents = await asyncio.gather(*(get_sealed(place, path) for path in paths[start : start + 16]))
+        except (Missing, Damaged) as error:
+            # Of no backup: none is called bad for it.
+            raise BackupFailed(f"The journal of what was revoked and erased cannot be read: {error.detail}") from error
+        for content in contents:
             yield msgspec.json.decode(content, type=list[Entry])
 
 

@@ -13,7 +13,7 @@ from tidings.backups.archive import Archive, Covered, Row
 from tidings.backups.artefacts import no_room
 from tidings.backups.cluster import Cluster, RecoveryEnded, started
 from tidings.backups.drafts import Place
-from tidings.backups.errors import Damaged, Missing
+from tidings.backups.errors import Damaged, Missing, WalBroken
 from tidings.backups.manifest import Manifest
 from tidings.backups.physical import ARTEFACT
 from tidings.backups.segments import PARTIAL, position_of
@@ -70,7 +70,7 @@ class Recovery:
         return self.folder / "data"
 
     async def fetch(self, moment: Moment) -> Row:
-        """Bring the base backup and its WAL here. Raises Missing, naming it, when a segment is missing that is needed for certain."""
+        """Bring the base backup and its WAL here. Raises WalBroken, naming it, when a segment is missing that is needed for certain."""
         await self.row(moment)
         artefact = self.manifest.artefact(ARTEFACT)
         await unpack(self.place, self.manifest, artefact, self.data, lambda done: self.tell("unpacking", done, artefact.plain_size))
@@ -80,10 +80,10 @@ class Recovery:
         return row
 
     async def row(self, moment: Moment) -> Row:
-        """Raises Missing when it has a gap, and all of it is wanted."""
+        """Raises WalBroken when it has a gap, and all of it is wanted."""
         row = await self.archive.row(self.wal.first, self.wal.last, moment.timeline)
         if row.gaps and moment.is_end:
-            raise Missing(f"{row.told()} A restore to a moment before it is possible (--to).")
+            raise WalBroken(f"{row.told()} A restore to a moment before it is possible (--to).")
         return row
 
     async def fetch_wal(self, row: Row) -> None:
@@ -110,17 +110,18 @@ class Recovery:
             await end_tasks(tasks)
 
     async def get(self, name: str) -> bytes:
+        """Raises WalBroken."""
         try:
             return await self.archive.get(name)
-        except Missing:
-            if not name.endswith(PARTIAL):
-                raise
-            # It became whole since it was listed.
-            return await self.archive.get(name.removesuffix(PARTIAL))
+        except (Missing, Damaged) as error:
+            if isinstance(error, Missing) and name.endswith(PARTIAL):
+                # It became whole since it was listed.
+                return await self.get(name.removesuffix(PARTIAL))
+            raise WalBroken(error.detail) from error
 
     @asynccontextmanager
     async def recovered(self, moment: Moment, row: Row, options: Mapping[str, str] = {}) -> AsyncIterator[Cluster]:
-        """The cluster as of the moment, open for those who know its socket. Raises Missing when the WAL does not go that far."""
+        """The cluster as of the moment, open for those who know its socket. Raises Missing or WalBroken when the WAL goes not that far."""
         try:
             async with self.opened(moment, options) as cluster:
                 if moment.is_end and row.covered is not None:
@@ -151,14 +152,12 @@ class Recovery:
             connection.terminate()
 
     async def refuse_unless_covered(self, moment: Moment, row: Row, error: RecoveryEnded) -> None:
-        """Raises Missing unless the WAL is known to have been whole up to that moment, in which nothing happened any more."""
+        """Raises Missing or WalBroken unless the WAL is known to be whole up to that moment, in which nothing happened any more."""
         if row.gaps:
-            raise Missing(f"{row.told()} What is before it does not reach that moment.") from error
+            raise WalBroken(f"{row.told()} What is before it does not reach that moment.") from error
         covered = row.covered
         if covered is None:
-            raise Missing(
-                "No WAL was streamed on that timeline after this backup; it goes to its own end only, without --to."
-            ) from error
+            raise Missing("No WAL was streamed on that timeline after this backup; it goes to its own end only, without --to.") from error
         is_within = covered.at >= moment.time if moment.time else position_of(covered.position) >= position_of(moment.position or "0/0")
         if not is_within:
             raise Missing(
@@ -167,12 +166,12 @@ class Recovery:
 
 
 def refuse_unless_replayed(position: str, covered: Covered, segment_bytes: int) -> None:
-    """A record that cannot be read ends recovery as the end of the WAL does, and is told by nobody. Raises Missing.
+    """A record that cannot be read ends recovery as the end of the WAL does, and is told by nobody. Raises WalBroken.
 
     Within a segment: what was covered may end in the middle of a record, or with a segment that was closed early.
     """
     if position_of(position) < position_of(covered.position) - segment_bytes:
-        raise Missing(f"Recovery ended at {position}, and the WAL in the store goes up to {covered.position}. Restore to a moment (--to).")
+        raise WalBroken(f"Recovery ended at {position}; the WAL in the store goes up to {covered.position}. Restore to a moment (--to).")
 
 
 def ask_for_recovery(data: Path) -> None:
@@ -183,7 +182,7 @@ def ask_for_recovery(data: Path) -> None:
 
 def choose(known: list[Manifest], moment: Moment) -> Manifest:
     """The newest base backup from which the moment can be reached. Raises Missing."""
-    fitting = [manifest for manifest in known if manifest.kind == "physical" and manifest.state != "failed" and reaches(manifest, moment)]
+    fitting = [manifest for manifest in known if manifest.kind == "physical" and reaches(manifest, moment)]
     if not fitting:
         raise Missing(
             "No base backup in the store was made before that moment." if not moment.is_end else "There is no base backup in the store."

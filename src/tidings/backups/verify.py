@@ -29,7 +29,8 @@ async def verify(work: Work) -> Result:
     """The backup that the run names, else the newest of the kind that was not tried for longer.
 
     What it finds is written into the backup's manifest.
-    Raises BackupFailed. A backup is called bad only for what is wrong with itself: not when there is no room here, or no program.
+    Raises BackupFailed. A backup is called bad only for what is wrong with itself: not when there is no room here, or no program, nor
+    for what was streamed after it, or for the journal.
     """
     manifest = await chosen(work.place, work.run.backup)
     work.run.backup = manifest.id

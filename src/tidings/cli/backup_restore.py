@@ -150,6 +150,8 @@ def position_given(position: str | None) -> str | None:
 async def brought_back(settings: Settings, place: Place, backup: str | None, wanted: Moment, into: str) -> Restored:
     manifest = await chosen(place, backup, wanted, into)
     click.echo(f"Restoring {manifest.id} ({manifest.kind}, of {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC).", err=True)
+    if manifest.state == "failed":
+        click.echo(f"It failed its proof: {manifest.reason}", err=True)
     if into.startswith(URLS):
         try:
             return await restore_into_database(settings, place, manifest, into, tell)
@@ -162,7 +164,16 @@ async def chosen(place: Place, backup: str | None, wanted: Moment, into: str) ->
     """Raises Missing."""
     if backup is not None:
         return await read_manifest(place.store, place.keys, backup)
-    known = [one async for one in manifests(place.store, place.keys) if isinstance(one, Manifest) and one.state != "failed"]
+    known = [one async for one in manifests(place.store, place.keys) if isinstance(one, Manifest)]
+    try:
+        return fitting(place, [one for one in known if one.state != "failed"], wanted, into)
+    except Missing:
+        # In need, what failed its proof is better than nothing.
+        return fitting(place, known, wanted, into)
+
+
+def fitting(place: Place, known: list[Manifest], wanted: Moment, into: str) -> Manifest:
+    """Raises Missing."""
     bases = [one for one in known if one.kind == "physical"]
     if not into.startswith(URLS) and (bases or not wanted.is_end):
         return choose(bases, wanted)
