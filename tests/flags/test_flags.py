@@ -120,7 +120,7 @@ async def test_a_change_reaches_api_and_workers_with_redis_and_without(tidings: 
     await all_know(tidings, ports)
 
 
-async def test_operators_set_explain_and_look_back(tidings: Running) -> None:
+async def test_operators_set_explain_and_look_back(tidings: Running, tmp_path: Path) -> None:
     """Few commands, and by twos: each is a process that takes a second or two."""
     settings = {"TIDINGS_DATABASE_URL": tidings.servers.database_url, "TIDINGS_REDIS_URL": tidings.servers.redis_url}
     settings |= {"TIDINGS_SECRET_KEY": SECRET, "LOGNAME": "ada", "SUDO_USER": ""}
@@ -134,8 +134,15 @@ async def test_operators_set_explain_and_look_back(tidings: Running) -> None:
     )
     assert (made["changed_by"], made["reason"], made["definition"]["enabled"]) == ("operator:ada", "looking", False)
     assert (found["value"], found["reason"]) == (False, "TARGETING_MATCH")
-    late, typo = await asyncio.gather(
-        run("flags", "set", "short_ways.stream", "on", "--if-version", "0"), run("flags", "set", "short_way.stream", "off")
+    await tidings.database.system.execute(
+        """INSERT INTO flag_changes (project, key, version, definition, actor) VALUES (0, 'made.later', 1, '{"newer": true}', '')"""
+    )
+    (off := tmp_path / "off.json").write_text('{"enabled": false}')
+    late, typo, typed, mended = await asyncio.gather(
+        run("flags", "set", "short_ways.stream", "on", "--if-version", "0"),
+        run("flags", "set", "short_way.stream", "off"),
+        run("flags", "set", "connectors.twillio", "--definition", str(off)),
+        run("flags", "set", "made.later", "--definition", str(off)),
     )
     assert late[0] == 1 and "changed meanwhile" in late[2]
     assert typo[0] == 1 and "short_ways.stream" in typo[2]
@@ -145,3 +152,5 @@ async def test_operators_set_explain_and_look_back(tidings: Running) -> None:
     assert listed["short_ways.stream"]["version"] == made["version"]
     assert code == 0 and "looking" in out and "operator:ada" in out
     await set_(tidings.database, "short_ways.stream")
+    assert typed[0] == 1 and "connectors.twilio" in typed[2]
+    assert mended[0] == 0 and "now off" in mended[1]

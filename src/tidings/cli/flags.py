@@ -135,7 +135,8 @@ def set_(
 
     async def work(settings: Settings, database: Database) -> FlagInfo:
         async with flags_of(settings, database, project) as (connection, owner):
-            wanted = given or changed(await flag_or_new(connection, owner, key, is_new), state, percent)
+            flag = await flag_or_none(connection, owner, key, is_new or (given is not None and owner is not DEPLOYMENT))
+            wanted = given or changed(definition_of(flag), state, percent)
             return await set_flag(connection, owner, key, wanted, actor=actor_of(by), reason=reason, expected=expected)
 
     flag = named(lambda: on_database(work))
@@ -150,13 +151,13 @@ def read_definition(text: bytes) -> Definition:
         raise TidingsError(f"The definition was not accepted: {error}.") from error
 
 
-async def flag_or_new(connection: Connection, owner: Tenant, key: str, is_new: bool) -> Definition:
-    """What is there, else a plain boolean. Raises NotFound, because an operator's typing error must not look like a switch."""
+async def flag_or_none(connection: Connection, owner: Tenant, key: str, may_be_new: bool) -> FlagInfo | None:
+    """Raises NotFound for one that nobody set or asks, because an operator's typing error must not look like a switch."""
     try:
-        flag = await get_flag(connection, owner.id, key)
+        return await get_flag(connection, owner.id, key)
     except NotFound:
-        if is_new or (owner is DEPLOYMENT and key in ASKED):
-            return Definition()
+        if may_be_new or (owner is DEPLOYMENT and key in ASKED):
+            return None
         known = f" There are: {', '.join(ASKED)}." if owner is DEPLOYMENT else ""
         raise NotFound(f"There is no flag {key!r}, and Tidings asks none; --new makes it.{known}") from None
     if flag.definition is None:
@@ -165,6 +166,12 @@ async def flag_or_new(connection: Connection, owner: Tenant, key: str, is_new: b
 
 
 def changed(definition: Definition, state: str | None, percent: float | None) -> Definition:
+
+
+def definition_of(flag: FlagInfo | None) -> Definition:
+    """What is there, else a plain boolean."""
+    if flag is None:
+        return Definition()
     if percent is None:
         return msgspec.structs.replace(definition, enabled=state == "on")
     if not {"on", "off"} <= definition.variants.keys():
