@@ -9,12 +9,15 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 import msgspec
-from flags.conftest import holds, knowing, set_
+from click.testing import CliRunner
 from processes.test_command_line import as_json, tidings_command
 from running import SECRET, Running, until
 
-from tidings.flags.known import SHORT_PUBLISH
-from tidings.flags.last import FILE
+from flags.conftest import holds, knowing, set_
+from tidings.cli.commands import main
+from tidings.cli.flags import context_of
+from tidings.flags.known import KEPT_CONNECTIONS, SHORT_PUBLISH
+from tidings.flags.last import FILE, keep
 from tidings.flags.structs import Definition, Split
 from tidings.platform.embedded.memory import free_port
 from tidings.platform.postgres import Database
@@ -106,6 +109,15 @@ async def test_a_change_reaches_api_and_workers_with_redis_and_without(tidings: 
     worker = await tidings.another_worker("deliveries", TIDINGS_METRICS_PORT=str(port))
 
     async def answers() -> bool:
+def test_a_flag_that_is_asked_for_no_project_has_no_share_and_is_explained_for_none() -> None:
+    for key in (KEPT_CONNECTIONS.key, "connectors.smtp"):
+        answer = CliRunner().invoke(main, ["flags", "set", key, "--percent", "50"])
+        assert answer.exit_code == 2 and "asked for no project" in answer.output
+        assert context_of(key, None, "prj_a", ()) == {"targetingKey": "", "project": ""}
+    assert context_of(SHORT_PUBLISH.key, None, "prj_a", ()) == {"targetingKey": "prj_a", "project": "prj_a"}
+    assert context_of(KEPT_CONNECTIONS.key, "prj_a", "alice", ("seats=12",)) == {"targetingKey": "alice", "seats": 12}
+
+
         try:
             return await change_known_to(port) >= 0
         except (aiohttp.ClientError, ValueError):

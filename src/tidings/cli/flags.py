@@ -1,7 +1,7 @@
 """`tidings flags`."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -33,7 +33,9 @@ version_option = click.option("--if-version", "expected", type=click.IntRange(0)
 
 # What the deployment's own processes ask.
 ASKED = KNOWN | {
-    f"{PREFIX}{name}": Known(f"{PREFIX}{name}", True, f"Deliveries through {name} are sent; those that wait go out when it is on again.")
+    f"{PREFIX}{name}": Known(
+        f"{PREFIX}{name}", True, f"Deliveries through {name} are sent; those that wait go out when it is on again.", by_project=False
+    )
     for name in sorted(CONNECTORS)
 }
 
@@ -99,7 +101,9 @@ def listed(key: str, flag: FlagInfo | None, asked: Known | None) -> dict[str, An
 @command.command("set")
 @click.argument("key")
 @click.argument("state", type=click.Choice(["on", "off"]), required=False)
-@click.option("--percent", type=click.FloatRange(0, 100), help="On for this share, by the project (the deployment's) or the targeting key.")
+@click.option(
+    "--percent", type=click.FloatRange(0, 100), help="On for this share, of projects (short_ways.…) or of targeting keys (a project's)."
+)
 @click.option("--definition", type=click.File("rb"), help="All of it, as JSON; - reads it from standard input.")
 @click.option("--new", "is_new", is_flag=True, help="Make a flag that is not there, and that Tidings does not ask.")
 @project_option
@@ -131,6 +135,8 @@ def set_(
     """
     if (state is not None) + (percent is not None) + (definition is not None) != 1:
         raise click.UsageError("Say one of: on, off, --percent, --definition.")
+    if percent is not None and is_for_none(key, project):
+        raise click.UsageError(f"{key} is asked for no project, so there is no share of them; say on or off.")
     given = None if definition is None else read_definition(definition.read())
 
     async def work(settings: Settings, database: Database) -> FlagInfo:
@@ -160,18 +166,18 @@ async def flag_or_none(connection: Connection, owner: Tenant, key: str, may_be_n
             return None
         known = f" There are: {', '.join(ASKED)}." if owner is DEPLOYMENT else ""
         raise NotFound(f"There is no flag {key!r}, and Tidings asks none; --new makes it.{known}") from None
-    if flag.definition is None:
-        raise TidingsError(f"{flag.broken} Set all of it with --definition.")
-    return flag.definition
-
-
-def changed(definition: Definition, state: str | None, percent: float | None) -> Definition:
 
 
 def definition_of(flag: FlagInfo | None) -> Definition:
     """What is there, else a plain boolean."""
     if flag is None:
         return Definition()
+    if flag.definition is None:
+        raise TidingsError(f"{flag.broken} Set all of it with --definition.")
+    return flag.definition
+
+
+def changed(definition: Definition, state: str | None, percent: float | None) -> Definition:
     if percent is None:
         return msgspec.structs.replace(definition, enabled=state == "on")
     if not {"on", "off"} <= definition.variants.keys():
@@ -228,7 +234,9 @@ def history_(key: str, limit: int, project: str | None, as_json: bool) -> None:
 
 @command.command("explain")
 @click.argument("key")
-@click.option("--for", "targeting_key", help="Whom or what it is for (the targeting key); the deployment's flags are asked for projects.")
+@click.option(
+    "--for", "targeting_key", help="Whom or what it is for (the targeting key); short_ways.… are asked for projects, others for none."
+)
 @click.option("--attribute", "attributes", multiple=True, metavar="NAME=VALUE", help="May be repeated. JSON is read as such.")
 @project_option
 @json_option
@@ -240,9 +248,7 @@ def explain_(key: str, targeting_key: str | None, attributes: tuple[str, ...], p
       tidings flags explain short_ways.publish --for prj_…
       tidings flags explain banner --project prj_… --for alice --attribute plan=pro --attribute seats=12
     """
-    context = dict(map(attribute_of, attributes)) | ({} if targeting_key is None else {TARGETING_KEY: targeting_key})
-    if project is None and targeting_key is not None:
-        context.setdefault("project", targeting_key)
+    context = context_of(key, project, targeting_key, attributes)
 
     async def work(settings: Settings, database: Database) -> Explained:
         async with flags_of(settings, database, project) as (connection, owner):
@@ -257,6 +263,18 @@ def explain_(key: str, targeting_key: str | None, attributes: tuple[str, ...], p
     click.echo(msgspec.json.encode(found).decode() if as_json else explained_in_words(found))
     if found.reason == "ERROR":
         raise SystemExit(1)
+
+
+def is_for_none(key: str, project: str | None) -> bool:
+    """Whether Tidings asks it, and for no project."""
+    return project is None and key in ASKED and not ASKED[key].by_project
+
+
+def context_of(key: str, project: str | None, targeting_key: str | None, attributes: Sequence[str]) -> dict[str, Any]:
+    """As it is asked with."""
+    whom = "" if is_for_none(key, project) else targeting_key
+    asked = {} if whom is None else {TARGETING_KEY: whom} | ({"project": whom} if project is None else {})
+    return asked | dict(map(attribute_of, attributes))
 
 
 def attribute_of(text: str) -> tuple[str, Any]:
