@@ -79,6 +79,11 @@ async def test_where_nothing_can_be_written_flags_are_kept_in_memory(database: D
         await set_(database, "kept.in.memory", OFF)
         async with knowing(database.system, state_dir) as flags:
             assert flags.resolve("kept.in.memory", {}, True).value is False
+    # As a disk that is full: a half-made file would stay for each process there ever was.
+    (tmp_path / FILE).mkdir()
+    keep(tmp_path, [])
+    (tmp_path / FILE).rmdir()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
     (tmp_path / FILE).write_bytes(b"{ torn")
     async with knowing(database.system, tmp_path) as flags:
         assert flags.resolve("kept.in.memory", {}, True).value is False
@@ -104,11 +109,6 @@ async def all_know(tidings: Running, ports: list[int]) -> None:
     await until(known, 10, f"change {wanted} is known at {ports}")
 
 
-async def test_a_change_reaches_api_and_workers_with_redis_and_without(tidings: Running) -> None:
-    port = free_port()
-    worker = await tidings.another_worker("deliveries", TIDINGS_METRICS_PORT=str(port))
-
-    async def answers() -> bool:
 def test_a_flag_that_is_asked_for_no_project_has_no_share_and_is_explained_for_none() -> None:
     for key in (KEPT_CONNECTIONS.key, "connectors.smtp"):
         answer = CliRunner().invoke(main, ["flags", "set", key, "--percent", "50"])
@@ -118,6 +118,11 @@ def test_a_flag_that_is_asked_for_no_project_has_no_share_and_is_explained_for_n
     assert context_of(KEPT_CONNECTIONS.key, "prj_a", "alice", ("seats=12",)) == {"targetingKey": "alice", "seats": 12}
 
 
+async def test_a_change_reaches_api_and_workers_with_redis_and_without(tidings: Running) -> None:
+    port = free_port()
+    worker = await tidings.another_worker("deliveries", TIDINGS_METRICS_PORT=str(port))
+
+    async def answers() -> bool:
         try:
             return await change_known_to(port) >= 0
         except (aiohttp.ClientError, ValueError):
@@ -158,11 +163,11 @@ async def test_operators_set_explain_and_look_back(tidings: Running, tmp_path: P
     )
     assert late[0] == 1 and "changed meanwhile" in late[2]
     assert typo[0] == 1 and "short_ways.stream" in typo[2]
+    assert typed[0] == 1 and "connectors.twilio" in typed[2]
+    assert mended[0] == 0 and "now off" in mended[1]
     flags, (code, out, _) = await asyncio.gather(as_json("flags", "list", **settings), run("flags", "history", "short_ways.stream"))
     listed = {flag["key"]: flag for flag in flags}
     assert (listed["connectors.webhook"]["version"], listed["connectors.webhook"]["default"]) == (0, True)
     assert listed["short_ways.stream"]["version"] == made["version"]
     assert code == 0 and "looking" in out and "operator:ada" in out
     await set_(tidings.database, "short_ways.stream")
-    assert typed[0] == 1 and "connectors.twilio" in typed[2]
-    assert mended[0] == 0 and "now off" in mended[1]

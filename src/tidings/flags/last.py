@@ -5,6 +5,7 @@ All processes of a machine write the same file, each the whole and in one step; 
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -39,4 +40,6 @@ def keep(state_dir: Path, rows: Sequence[Row]) -> None:
         beside.write_bytes(msgspec.json.encode(rows))
         beside.replace(state_dir / FILE)
     except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
         logger.debug("flags are kept in memory only ({})", type(error).__name__)

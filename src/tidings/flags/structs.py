@@ -124,10 +124,6 @@ class FlagInfo(msgspec.Struct, frozen=True):
     changed_at: datetime
     broken: str | None = None
 
-    @property
-    def is_there(self) -> bool:
-        return self.definition is not None or self.broken is not None
-
 
 class FlagChange(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a flag's history. before, after: null where there was, or is, no such flag (or none that can be read)."""
