@@ -35,6 +35,9 @@ NAME = "planner"
 # Between two looks at the lanes when nothing was planned in between.
 DISPATCH_IDLE_S = 0.02
 DISPATCH_BUSY_S = 0.002
+# After so long without anything due, retries are all that can come of itself: they are seconds apart, and looking costs a core and PostgreSQL.
+QUIET_AFTER_S = 2.0
+DISPATCH_QUIET_S = 0.16
 SWEEP_IDLE_S = 1.0
 # Workers that could not reach PostgreSQL any more than we could renew and settle within so long, once it is back.
 BACK_WITHIN_S = 5.0
@@ -143,12 +146,14 @@ class Planner:
         self.news = asyncio.Event()
         self.idle_s = DISPATCH_IDLE_S
         self.clock = asyncio.get_running_loop().time
+        self.quiet_from = self.clock()
         self.sweeps_from = self.clock() + BACK_WITHIN_S
 
     async def dispatch(self) -> bool:
         """Hand on what is due, at once when something was planned. Redis is asked first, so that nothing is leased while it is away."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.news.wait(), self.idle_s)
+        has_news = self.news.is_set()
         self.news.clear()
         self.idle_s = DISPATCH_IDLE_S
         if await waiting_jobs(self.queue) > MOST_WAITING_JOBS:
@@ -157,6 +162,10 @@ class Planner:
             now = await time_of(connection)
             dispatched = await dispatch(connection, now)
         await enqueue(self.queue, dispatched.ids, now)
+        if has_news or dispatched.ids:
+            self.quiet_from = self.clock() + QUIET_AFTER_S
+        elif self.clock() > self.quiet_from:
+            self.idle_s = DISPATCH_QUIET_S
         if dispatched.ids:
             # Where there was something, there is more as soon as some of it is settled.
             self.idle_s = DISPATCH_BUSY_S

@@ -29,8 +29,8 @@ from loadtests.receiver import Receiver, receiver
 from tidings.deliveries.connectors.halts import halt, resume
 
 ENDPOINTS = 10
-# Leased at the same time of each; a hundred of all are under way, as with the peers, since they have one host.
-AT_ONCE = 50
+# Of each: a hundred of all are under way, as with the peers.
+AT_ONCE = 10
 # More than any sender here manages in the time.
 MOST_A_SECOND = 9000
 WARM_UP = 1000
@@ -110,13 +110,15 @@ def part(values: Sequence[float], share: float) -> float:
 async def drained(running: Running, hook: Receiver, people: list[str], seconds: float) -> tuple[float, str]:
     """Deliveries a second, and what one costs whom."""
     system: Any = running.database.system
-    await halt(system, "webhook", "measuring")
+    async with system.acquire() as connection:
+        await halt(connection, "webhook", "measuring")
     deliveries = int(seconds * MOST_A_SECOND) // (ENDPOINTS * TOGETHER) * ENDPOINTS * TOGETHER
     await post(running, people, requests=deliveries // ENDPOINTS // TOGETHER)
     await until_planned(system, deliveries)
     worker = await running.start_worker("deliveries")
     try:
-        await resume(system, "webhook")
+        async with system.acquire() as connection:
+            await resume(connection, "webhook")
         pids = {"worker": [worker.pid], "planner": [running.planner.pid], "PostgreSQL": family_of(running.postgres.pid)}
         pids["Valkey"] = [running.valkey.pid]
         before, seen = {name: cpu_s(*those) for name, those in pids.items()}, (await hook.seen()).requests
@@ -155,7 +157,8 @@ async def until_planned(system: Any, deliveries: int) -> None:
 
 async def let_go(system: Any, hook: Receiver) -> None:
     """What is left would disturb the next one."""
-    await halt(system, "webhook", "measured")
+    async with system.acquire() as connection:
+        await halt(connection, "webhook", "measured")
     async with asyncio.timeout(ENDS_WITHIN_S):
         while await system.fetchval("SELECT EXISTS (SELECT FROM deliveries WHERE lease_until IS NOT NULL)"):
             await asyncio.sleep(0.1)
@@ -203,7 +206,8 @@ async def waited(running: Running, hook: Receiver, people: list[str], seconds: f
     listed = await running.call("GET", "/v1/endpoints?limit=100")
     for endpoint in listed["items"][1:]:
         await running.call("DELETE", f"/v1/endpoints/{endpoint['id']}")
-    await resume(system, "webhook")
+    async with system.acquire() as connection:
+        await resume(connection, "webhook")
     await running.start_worker("deliveries")
     await asyncio.sleep(2)
     began = time.time()
