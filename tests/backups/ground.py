@@ -5,6 +5,7 @@ from pathlib import Path
 
 import asyncpg
 import msgspec
+import psutil  # type: ignore[import-untyped]
 from moto.server import ThreadedMotoServer
 from running import Servers
 
@@ -97,6 +98,10 @@ class Backups:
 
     async def everything_stored(self) -> list[str]:
         return sorted([stored.path async for stored in self.place.store.below("backups")])
+
+
+async def is_gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 async def rows_of(url: str) -> dict[str, int]:

@@ -4,9 +4,11 @@ import asyncio
 import shutil
 from datetime import UTC, datetime
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 from running import until
 
+from backups.ground import is_gone
 from backups.house import House, at, connected, opened, url_of
 from tidings.backups.archive import Covered
 from tidings.backups.errors import BackupFailed
@@ -132,12 +134,12 @@ async def test_wal_that_no_base_backup_needs_is_deleted(house: House) -> None:
 
 
 async def test_the_worker_makes_what_is_due_streams_and_keeps_the_journal(house: House) -> None:
-    """All three in one process, within seconds."""
+    """All three in one process, within seconds; and nothing goes on without it when it is killed."""
     other = house.new_store()
     project = await house.tidings.new_project()
     key = await project.call("POST", "/v1/keys", {"name": "revoked", "scopes": ["*"]})
     await project.call("DELETE", f"/v1/keys/{key['key']}")
-    await house.tidings.another_worker("backups", **other.environment, TIDINGS_BACKUP_SCHEDULE="physical=1d")
+    worker = await house.tidings.another_worker("backups", **other.environment, TIDINGS_BACKUP_SCHEDULE="physical=1d")
 
     async def is_told() -> bool:
         entries = [entry async for some in read_journal(other.place) for entry in some]
@@ -150,5 +152,8 @@ async def test_the_worker_makes_what_is_due_streams_and_keeps_the_journal(house:
         await until(is_told, 30, "the journal has it")
         await other.covered()
         await until(is_made, 30, "a base backup is made")
+        [receiver] = [child for child in psutil.Process(worker.pid).children() if child.name() == "pg_receivewal"]
+        await worker.kill()
+        await until(lambda: is_gone(receiver), 10, "pg_receivewal ended with its worker")
     finally:
         await house.tidings.mend()

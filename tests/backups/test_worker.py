@@ -12,7 +12,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 from running import Part, until
 
-from backups.ground import KEY, Ground
+from backups.ground import KEY, Ground, is_gone
 from tidings.backups.drafts import place_of
 from tidings.backups.manifest import manifests
 from tidings.backups.queue import wake_workers
@@ -112,10 +112,6 @@ async def tells(port: int, metric: str) -> bool:
     answer = await asyncio.wait_for(reader.read(), 10)
     writer.close()
     return metric in answer.decode()
-
-
-async def is_gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 async def test_a_worker_killed_in_the_middle_leaves_nothing_and_its_backup_is_made_again(worker: Worker, ground: Ground) -> None:

@@ -6,6 +6,7 @@ store: segments that are whole, once, and the one that grows. A new session begi
 
 import asyncio
 import shutil
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -23,6 +24,7 @@ from tidings.backups.programs import end_process, last_words, login, program
 from tidings.backups.segments import HISTORY, PARTIAL, SEGMENT, position_of, segment_at
 from tidings.backups.slot import STREAMING_LOCK, Server, drop_slot, ensure_slot, look_at_server, move_on
 from tidings.platform.ids import random_id
+from tidings.platform.lifeline import signalled_with_parent
 from tidings.platform.metrics import BACKUP_FAILURES, BACKUP_WAL_LAG
 from tidings.platform.postgres import POSTGRES_AWAY, Connection
 from tidings.settings import Settings
@@ -148,6 +150,8 @@ async def receiving(settings: Settings, folder: Path, major: int) -> AsyncIterat
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         env=environment | {"PGAPPNAME": name},
+        # Without us it would go on writing into the folder that the next one begins with.
+        preexec_fn=signalled_with_parent(signal.SIGKILL),
     )
     saying = asyncio.create_task(last_words(process))
     try:
