@@ -4,8 +4,10 @@ import asyncio
 import shutil
 from datetime import UTC, datetime
 
+import msgspec
 import psutil  # type: ignore[import-untyped]
 import pytest
+from prometheus_client import REGISTRY
 from running import until
 
 from backups.ground import is_gone
@@ -16,8 +18,11 @@ from tidings.backups.journal import read_journal
 from tidings.backups.manifest import manifests
 from tidings.backups.segments import missing, named, number_of, position_of, segment_at, text_of
 from tidings.backups.slot import NAME
-from tidings.backups.streaming import Lag, session
+from tidings.backups.streaming import Lag, session, stream_wal
 from tidings.backups.wal_pruning import prune_wal
+from tidings.platform.embedded.memory import free_port
+from tidings.platform.ending import end_tasks
+from tidings.platform.metrics import BACKUP_WAL_LAG
 
 SIZE = 16 * 1024 * 1024
 
@@ -99,12 +104,32 @@ async def test_a_copy_does_not_stream_into_the_store_of_the_living_cluster(house
     copy = house.new_store()
     await (await copy.archive()).cover(Covered(99, "0/3000028", datetime.now(UTC)))
 
-    async def on_new() -> None:
-        raise AssertionError("a base backup of it is not wanted either")
-
     with pytest.raises(BackupFailed, match="Another cluster streams into this store"):
-        async with session(copy.settings, copy.place, on_new, Lag()):
+        async with session(copy.settings, copy.place, never, Lag()):
             pass
+
+
+async def test_the_lag_grows_from_the_start_where_nothing_can_be_streamed(house: House) -> None:
+    """An alert rests on it. A worker that leaves it to another says nothing, until it is its own turn."""
+    away = f"postgresql://nobody@127.0.0.1:{free_port()}/tidings"
+
+    async def grows() -> bool:
+        return bool(REGISTRY.get_sample_value("tidings_backup_wal_lag_seconds"))
+
+    BACKUP_WAL_LAG.set_function(lambda: 0.0)
+    task = asyncio.create_task(stream_wal(msgspec.structs.replace(house.settings, backup_database_url=away), house.place, never))
+    await until(grows, 20, "the lag is told")
+    await end_tasks([task])
+
+    lag = Lag()
+    lag.leave_to_another()
+    assert not await grows()
+    lag.take()
+    await until(grows, 20, "the lag is told")
+
+
+async def never() -> None:
+    raise AssertionError("no base backup is wanted")
 
 
 async def test_the_slot_is_bounded(house: House) -> None:

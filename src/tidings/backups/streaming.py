@@ -77,25 +77,29 @@ async def stream_wal(settings: Settings, place: Place, on_new: OnNew) -> None:
 
 
 class Lag:
-    """The gauge: it grows while nothing is streamed, whatever the reason."""
+    """The gauge: it grows from the start, while nothing is streamed, whatever the reason. since: None as long as another worker streams."""
 
     def __init__(self) -> None:
         self.stream: Stream | None = None
-        self.since = time.time()
+        self.since: float | None = time.time()
+        BACKUP_WAL_LAG.set_function(self.seconds)
+
+    def take(self) -> None:
+        """Nobody else streams: what is not streamed from now on is ours to tell."""
+        if self.since is None:
+            self.since = time.time()
 
     def follow(self, stream: "Stream") -> None:
         self.stream = stream
-        BACKUP_WAL_LAG.set_function(self.seconds)
 
     def leave_to_another(self) -> None:
         """Who streams tells."""
-        self.stream = None
-        BACKUP_WAL_LAG.set_function(lambda: 0.0)
+        self.stream = self.since = None
 
     def seconds(self) -> float:
         if self.stream is not None and self.stream.looked_at is not None:
             self.since = self.stream.looked_at
-        return max(0.0, time.time() - self.since)
+        return 0.0 if self.since is None else max(0.0, time.time() - self.since)
 
 
 @asynccontextmanager
@@ -106,6 +110,7 @@ async def session(settings: Settings, place: Place, on_new: OnNew, lag: Lag) -> 
         while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", STREAMING_LOCK):
             lag.leave_to_another()
             await asyncio.sleep(EVERY_S)
+        lag.take()
         server = await look_at_server(connection)
         await refuse_beside_another(place, server.server, server.timeline)
         slot = await ensure_slot(connection)
