@@ -91,6 +91,17 @@ async def test_wal_that_the_server_gave_up_begins_anew_and_asks_for_a_base_backu
     assert house.wants_base == [True]
 
 
+async def test_a_base_backup_is_asked_for_though_the_slot_is_there_as_long_as_the_store_does_not_reach_it(house: House) -> None:
+    """Whoever made the slot was killed before they had asked; or the store is another one."""
+    async with house.streaming():
+        await house.covered()
+    other = house.new_store()
+    for _ in range(2):
+        async with other.streaming():
+            await other.covered()
+    assert other.wants_base == [True]
+
+
 async def test_of_two_workers_one_streams_and_the_other_takes_over(house: House) -> None:
     async with house.streaming():
         await house.covered()
@@ -105,7 +116,7 @@ async def test_a_copy_does_not_stream_into_the_store_of_the_living_cluster(house
     await (await copy.archive()).cover(Covered(99, "0/3000028", datetime.now(UTC)))
 
     with pytest.raises(BackupFailed, match="Another cluster streams into this store"):
-        async with session(copy.settings, copy.place, never, Lag()):
+        async with session(copy.settings, copy.place, never, Lag(), set()):
             pass
 
 

@@ -22,7 +22,7 @@ from tidings.backups.drafts import Place
 from tidings.backups.errors import BackupFailed, DiskFull, ProgramFailed
 from tidings.backups.programs import end_process, last_words, login, program
 from tidings.backups.segments import HISTORY, PARTIAL, SEGMENT, position_of, segment_at
-from tidings.backups.slot import STREAMING_LOCK, Server, drop_slot, ensure_slot, look_at_server, move_on
+from tidings.backups.slot import STREAMING_LOCK, Server, Slot, drop_slot, ensure_slot, look_at_server, move_on
 from tidings.platform.ids import random_id
 from tidings.platform.lifeline import signalled_with_parent
 from tidings.platform.metrics import BACKUP_FAILURES, BACKUP_WAL_LAG
@@ -56,10 +56,10 @@ def replication_url(settings: Settings) -> str:
 async def stream_wal(settings: Settings, place: Place, on_new: OnNew) -> None:
     """Runs until cancelled. A failure is told, and tried again; of several workers one streams."""
     pause_s, troubled = FIRST_PAUSE_S, False
-    lag = Lag()
+    lag, asked = Lag(), set[str]()
     while True:
         try:
-            async with session(settings, place, on_new, lag) as stream:
+            async with session(settings, place, on_new, lag, asked) as stream:
                 lag.follow(stream)
                 async for _ in stream.steps():
                     if troubled:
@@ -103,8 +103,8 @@ class Lag:
 
 
 @asynccontextmanager
-async def session(settings: Settings, place: Place, on_new: OnNew, lag: Lag) -> AsyncIterator["Stream"]:
-    """Begins when no other worker streams. Raises BackupFailed."""
+async def session(settings: Settings, place: Place, on_new: OnNew, lag: Lag, asked: set[str]) -> AsyncIterator["Stream"]:
+    """Begins when no other worker streams. asked: where slots began for which a base backup was asked for. Raises BackupFailed."""
     connection = await asyncpg.connect(replication_url(settings), timeout=10, command_timeout=30, server_settings=SESSION)
     try:
         while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", STREAMING_LOCK):
@@ -113,18 +113,25 @@ async def session(settings: Settings, place: Place, on_new: OnNew, lag: Lag) -> 
         lag.take()
         server = await look_at_server(connection)
         await refuse_beside_another(place, server.server, server.timeline)
-        slot = await ensure_slot(connection)
+        slot, archive = await ensure_slot(connection), Archive(place, server.server, server.segment_bytes)
         if server.keeps == UNBOUNDED:
             logger.warning("max_slot_wal_keep_size is not set: should no worker stream, the WAL it kept would fill the server's disk.")
-        if slot.is_new:
+        # Once of one that is not new too: whoever made it may have been killed before the base backup was asked for.
+        if slot.is_new or (slot.restart not in asked and not goes_on(await archive.covered(), server, slot)):
             logger.warning("The WAL is streamed from {} on; what was streamed before ends there. A base backup is due.", slot.restart)
             await on_new()
+            asked.add(slot.restart)
         folder = place.spool.parent / FOLDER
         await asyncio.to_thread(begin_folder, folder, segment_at(server.timeline, position_of(slot.restart), server.segment_bytes), server)
         async with receiving(settings, folder, connection.get_server_version().major) as receiver:
-            yield Stream(Archive(place, server.server, server.segment_bytes), connection, receiver, folder, server.timeline)
+            yield Stream(archive, connection, receiver, folder, server.timeline)
     finally:
         connection.terminate()
+
+
+def goes_on(covered: Covered | None, server: Server, slot: Slot) -> bool:
+    """Whether what the slot keeps follows what is in the store."""
+    return covered is not None and covered.timeline == server.timeline and position_of(slot.restart) <= position_of(covered.position)
 
 
 def begin_folder(folder: Path, first: str, server: Server) -> None:
