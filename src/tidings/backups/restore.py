@@ -7,8 +7,8 @@ takes it as TIDINGS_STATE_DIR, and a server of one's own takes the cluster.
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -16,19 +16,21 @@ import msgspec
 
 from tidings.backups.cluster import Cluster, make_cluster, server_programs, started
 from tidings.backups.drafts import Place
-from tidings.backups.errors import DiskFull
+from tidings.backups.errors import BackupFailed, DiskFull
 from tidings.backups.loading import load
 from tidings.backups.manifest import Manifest
 from tidings.backups.readiness import Ready, make_ready
 from tidings.backups.recovery import Moment, Recovery, Tell
+from tidings.backups.scratch import forget
 from tidings.backups.unpacking import make_folder
-from tidings.errors import Misconfigured
+from tidings.errors import Misconfigured, TidingsError
 from tidings.platform.embedded.memory import Server, free_port, remember
 from tidings.platform.embedded.place import data_folder, make_state
 from tidings.platform.embedded.postgres import DATABASE, LOGIN
 from tidings.platform.migrate import newest_migration
+from tidings.platform.postgres import POSTGRES_AWAY
 from tidings.platform.secrets import FILE as SECRET_FILE
-from tidings.settings import Settings
+from tidings.settings import Settings, redacted_url
 from tidings.vault.ring import FILE as RING_FILE
 
 HALF = "half-restored"
@@ -67,24 +69,36 @@ async def restore_into_folder(settings: Settings, place: Place, manifest: Manife
     """Raises Misconfigured when the folder is not empty; BackupFailed, and then the folder is as it was."""
     begun = time.monotonic()
     refuse_unless_new(target)
-    state = make_state(target)
-    keep_keys(settings, state)
-    folder = data_folder(state, "postgres", fresh=True)
-    refuse_if_too_small(folder, manifest)
-    half = folder / HALF
-    try:
+    with as_it_was_unless_done(target) as state:
+        keep_keys(settings, state)
+        folder = data_folder(state, "postgres", fresh=True)
+        refuse_if_too_small(folder, manifest)
+        half = folder / HALF
         make_folder(half)
         async with restored(settings, place, manifest, moment, half, {}, tell) as opened:
             ready = await make_ready(settings, place, opened.url, tell)
             own = await take_over(opened)
         (half / "data").rename(folder / "data")
-    finally:
         shutil.rmtree(half, ignore_errors=True)
-    if own is not None:
-        remember(state, "postgres", own)
+        if own is not None:
+            remember(state, "postgres", own)
     return Restored(
         manifest.id, manifest.kind, round(time.monotonic() - begun, 2), ready, str(folder / "data"), str(state) if own is not None else None
     )
+
+
+@contextmanager
+def as_it_was_unless_done(target: Path) -> Iterator[Path]:
+    """The state folder. What failed is tried again by the same command, which wants it new. target: with keys at most, if it is there."""
+    there = {path.name for path in target.iterdir()} if target.is_dir() else None
+    state = make_state(target)
+    try:
+        yield state
+    except BaseException:
+        forget(state, but=there or set())
+        if there is None:
+            state.rmdir()
+        raise
 
 
 async def restore_into_database(settings: Settings, place: Place, manifest: Manifest, url: str, tell: Tell) -> Restored:
@@ -94,7 +108,13 @@ async def restore_into_database(settings: Settings, place: Place, manifest: Mani
     if manifest.kind != "logical":
         raise Misconfigured(f"{manifest.id} is a base backup: it is restored into a folder (--into FOLDER), as a cluster of its own.")
     await load(settings, place, manifest, url, lambda done: tell("loading", done, plain_size(manifest)))
-    ready = await make_ready(settings, place, url, tell)
+    try:
+        ready = await make_ready(settings, place, url, tell)
+    except (TidingsError, *POSTGRES_AWAY) as error:
+        raise BackupFailed(
+            f"{manifest.id} was loaded, and not made ready: {error or type(error).__name__} Before any process of Tidings is started on "
+            f"it, finish that: `TIDINGS_DATABASE_URL={redacted_url(url)} tidings backup settle --yes`."
+        ) from error
     return Restored(manifest.id, manifest.kind, round(time.monotonic() - begun, 2), ready)
 
 

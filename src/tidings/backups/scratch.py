@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,15 +18,21 @@ def scratch(place: Place) -> Iterator[Path]:
     """Empty, and of the servers' user. What a killed run left there is removed first: one runs at a time."""
     state = make_state(place.spool.parent / FOLDER)
     forget(state)
-    state = make_state(state)
     try:
         yield data_folder(state, "postgres", fresh=True)
     finally:
         forget(state)
 
 
-def forget(state: Path) -> None:
-    shutil.rmtree(state, ignore_errors=True)
+def forget(state: Path, but: Collection[str] = ()) -> None:
+    """Remove what lies in a state folder. but: names of what stays."""
+    for path in state.iterdir():
+        if path.name in but:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     # Where root's servers keep what lies below a folder that they may not enter.
     elsewhere = SHARED / "state" / hashlib.sha256(str(state).encode()).hexdigest()[:16]
     if os.geteuid() == 0 and elsewhere.exists():
