@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from releases.played import Shown, process
 
+from tidings.cli.release_gate import gate
 from tidings.errors import Misconfigured
 from tidings.releases.figures import MISSES, Figures, Watched
 from tidings.releases.gate import judge, with_own
@@ -76,6 +78,12 @@ def test_thresholds_are_data() -> None:
         with_own({"http_errors": {"most": 1}})
     with pytest.raises(Misconfigured, match="nothing"):
         with_own({"nothing": {}})
+
+
+@pytest.mark.parametrize("option", ["--overlay", "--new", "--old"])
+def test_what_only_prometheus_can_answer_is_not_asked_of_the_plan(option: str) -> None:
+    done = CliRunner().invoke(gate, [option, "production", "--minutes", "0"])
+    assert (done.exit_code, "need --prometheus" in done.output) == (2, True)
 
 
 def test_weights_give_each_colour_its_share_whatever_its_number_of_servers() -> None:

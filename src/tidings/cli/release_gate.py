@@ -53,6 +53,8 @@ def gate(
       tidings release gate --prometheus http://prometheus:9090 --new 'pod=~"api-7d9f.*"' --old 'pod=~"api-5c41.*"' --json
       tidings release gate --prometheus http://prometheus:9090 --overlay production --minutes 10
     """
+    if prometheus is None and (overlay or new or old):
+        raise click.UsageError("--new, --old and --overlay need --prometheus.")
     if overlay is not None:
         new, old = selectors(Overlay(overlay))
     verdict = by_prometheus(prometheus, new, old, minutes, own_of(thresholds)) if prometheus else by_plan(path, minutes, own_of(thresholds))
