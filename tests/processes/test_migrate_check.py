@@ -36,6 +36,21 @@ DANGEROUS = [
     "ALTER TABLE inbox RENAME COLUMN a TO b",
     "-- harmless? \nUPDATE inbox SET a = ';' WHERE b",
     "TRUNCATE inbox",
+    "ALTER TABLE inbox ADD COLUMN a bigserial",
+    "ALTER TABLE inbox ADD COLUMN a serial8",
+    "ALTER TABLE inbox ADD COLUMN a int CHECK (a > 0)",
+    "ALTER TABLE inbox ADD COLUMN a some_domain",
+    "ALTER TABLE inbox SET TABLESPACE slow",
+    "ALTER TABLE inbox SET UNLOGGED",
+    "ALTER TABLE inbox ATTACH PARTITION a FOR VALUES FROM (1) TO (2)",
+    "ALTER TABLE inbox DISABLE ROW LEVEL SECURITY",
+    "ALTER TABLE inbox ENABLE ROW LEVEL SECURITY",
+    "DO $$ UPDATE inbox SET a = 1 $$",
+    "DO $$ BEGIN UPDATE inbox SET a = 1; END $$",
+    "DO LANGUAGE plpgsql $do$\nDECLARE a int; b text := 'BEGIN';\nBEGIN\n    -- harmless?\n    UPDATE inbox SET a = 1;\nEND $do$",
+    "DO $$ BEGIN IF true THEN SELECT 1; ELSE DELETE FROM inbox; END IF; END $$",
+    "DO $$ BEGIN FOR a IN SELECT 1 LOOP EXECUTE format('UPDATE %I', a); END LOOP; END $$",
+    "DO 'BEGIN UPDATE inbox SET a = 1; END'",
     "VACUUM FULL inbox",
     "NOBODY KNOWS this",
 ]
@@ -43,6 +58,11 @@ HARMLESS = [
     "CREATE TABLE a (id int PRIMARY KEY, b text NOT NULL CHECK (b <> ';')); CREATE INDEX c ON a (b); ALTER TABLE a ADD d int NOT NULL",
     "ALTER TABLE inbox ADD COLUMN a timestamptz",
     "ALTER TABLE inbox ADD COLUMN a numeric(10, 2) NOT NULL DEFAULT 0, ADD b timestamptz DEFAULT now()",
+    "ALTER TABLE inbox ADD COLUMN a double precision, ADD b text[] DEFAULT '{}', ADD c timestamp with time zone DEFAULT current_timestamp",
+    "ALTER TABLE inbox ALTER a SET DEFAULT gen_random_uuid(), ALTER COLUMN b DROP NOT NULL, ALTER c SET STORAGE EXTERNAL",
+    "ALTER TABLE inbox SET (fillfactor = 80)",
+    "CREATE TABLE a (id int); ALTER TABLE a ENABLE ROW LEVEL SECURITY; ALTER TABLE a FORCE ROW LEVEL SECURITY",
+    "DO $$ DECLARE a int; BEGIN IF NOT EXISTS (SELECT 1) THEN CREATE ROLE a; GRANT SELECT ON inbox TO a; END IF; END $$",
     "ALTER TABLE inbox ADD CONSTRAINT b CHECK (c > 0) NOT VALID; ALTER TABLE inbox VALIDATE CONSTRAINT b",
     "CREATE FUNCTION a() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE inbox SET b = 1; RETURN NULL; END $$",
 ]
@@ -145,6 +165,18 @@ async def test_indexes_are_built_beside_who_writes_and_once(url: str, tmp_path: 
     assert "events_new" in built
     await writer.close()
     await other.close()
+
+
+async def test_what_others_would_wait_behind_gives_up_also_of_an_index(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOCK_TIMEOUT", "100ms")
+    add_migration(tmp_path, "SELECT 1;", 'INDEXES = (Index("events_new", "events", "(project)"),)')
+    writer = await asyncpg.connect(url)
+    async with writer.transaction():
+        await writer.execute("LOCK TABLE events IN ROW EXCLUSIVE MODE")  # as an INSERT takes it
+        # The index of the table as a whole, which PostgreSQL does not build beside who writes.
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await asyncio.wait_for(migrate(url, 2, new_epoch), 30)
+    await writer.close()
 
 
 async def is_building(connection: asyncpg.Connection) -> bool:

@@ -24,16 +24,11 @@ class Index(NamedTuple):
 
 
 async def build(connection: asyncpg.Connection, index: Index) -> None:
-    """Outside a transaction. Waits for every transaction that is under way, but holds nothing that anybody wants meanwhile: so without a
-    lock_timeout, which would give up because of a long one.
-    """
-    before = await connection.fetchval("SHOW lock_timeout")
-    await connection.execute("SET lock_timeout = 0")
+    """Outside a transaction."""
     if await connection.fetchval(IS_PARTITIONED, index.table):
         await build_on_partitions(connection, index)
     else:
         await build_on(connection, index, index.name, index.table)
-    await connection.execute(f"SET lock_timeout = '{before}'")
 
 
 async def build_on_partitions(connection: asyncpg.Connection, index: Index) -> None:
@@ -48,6 +43,16 @@ async def build_on_partitions(connection: asyncpg.Connection, index: Index) -> N
 
 async def build_on(connection: asyncpg.Connection, index: Index, name: str, table: str) -> None:
     if await connection.fetchval(INVALID, name):
-        await connection.execute(f"DROP INDEX CONCURRENTLY {name}")
+        await patiently(connection, f"DROP INDEX CONCURRENTLY {name}")
     kind = "UNIQUE INDEX" if index.is_unique else "INDEX"
-    await connection.execute(f"CREATE {kind} CONCURRENTLY IF NOT EXISTS {name} ON {table} {index.definition}")
+    await patiently(connection, f"CREATE {kind} CONCURRENTLY IF NOT EXISTS {name} ON {table} {index.definition}")
+
+
+async def patiently(connection: asyncpg.Connection, statement: str) -> None:
+    """Waits for every transaction that is under way, but holds nothing that anybody wants meanwhile: so without a lock_timeout, which would
+    give up because of a long one. Whatever else is done to an index has others wait behind it, and keeps its timeout.
+    """
+    before = await connection.fetchval("SHOW lock_timeout")
+    await connection.execute("SET lock_timeout = 0")
+    await connection.execute(statement)
+    await connection.execute(f"SET lock_timeout = '{before}'")

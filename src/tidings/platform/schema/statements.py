@@ -18,6 +18,20 @@ SHOWN = 100
 PIECE = re.compile(r"('(?:[^']|'')*'|\$(\w*)\$.*?\$\2\$)|(--[^\n]*|/\*.*?\*/)", re.DOTALL)
 # Of a default: the same for every row that is there, so that none is written.
 ONE_VALUE = re.compile(r"(now|current_\w+|localtimestamp|localtime|array|row|coalesce)\s*\(", re.IGNORECASE)
+# Of a column: a domain may have a CHECK, and a serial writes every row.
+TYPE = re.compile(
+    r"(text|varchar|char|int|integer|bigint|smallint|int[248]|boolean|bool|uuid|jsonb?|bytea|numeric|real|double precision|date"
+    r"|timestamp(tz)?|timestamp with(out)? time zone|interval|inet|cidr|xid8|tsvector)\b",
+    re.IGNORECASE,
+)
+# Actions on a table that take a moment, and that the version before does not notice.
+MOMENTARY = re.compile(
+    r"ALTER (COLUMN )?\w+ (SET DEFAULT|SET STATISTICS|SET STORAGE|SET COMPRESSION|DROP NOT NULL)\b|(SET|RESET) \(", re.IGNORECASE
+)
+BLOCK = re.compile(r"DO (LANGUAGE plpgsql )?\$(?P<fence>\w*)\$(?P<body>.*)\$(?P=fence)\$", re.IGNORECASE)
+# Of PL/pgSQL: what parts statements, and what is none or only looks.
+PARTING = re.compile(r"^\s*DECLARE\b.*?\bBEGIN\b|\b(BEGIN|THEN|ELSE|LOOP|END)\b", re.IGNORECASE)
+LOOKING = re.compile(r"(IF|ELSIF|WHILE|EXCEPTION|PERFORM|RAISE|RETURN|EXIT|CONTINUE|NULL)\b|\w+ := ", re.IGNORECASE)
 
 
 class Effect(msgspec.Struct, frozen=True):
@@ -37,12 +51,17 @@ def statements_of(sql: str) -> list[str]:
     def keep(found: re.Match[str]) -> str:
         if found[1] is None:
             return " "
-        kept.append(found[1])
+        # A block is read later, on one line, where a comment would hide what follows it.
+        kept.append(found[1] if found[2] is None else without_comments(found[1], f"${found[2]}$"))
         return f"\0{len(kept) - 1}\0"
 
     parts = (PIECE.sub(keep, sql)).split(";")
     restored = (re.sub("\0(\\d+)\0", lambda found: kept[int(found[1])], part) for part in parts)
     return [" ".join(part.split()) for part in restored if part.strip()]
+
+
+def without_comments(block: str, fence: str) -> str:
+    return fence + PIECE.sub(lambda found: found[1] or " ", block.removeprefix(fence).removesuffix(fence)) + fence
 
 
 def effects_of(sql: str, checked: frozenset[tuple[str, str]] = frozenset()) -> list[Effect]:
@@ -58,16 +77,23 @@ def effects_of_one(statement: str, checked: frozenset[tuple[str, str]]) -> Itera
         for action in at_commas(found[2]):
             yield altered(shown, found[1].lower(), action, checked)
         return
+    if found := BLOCK.match(statement):
+        for inner in statements_of(PARTING.sub(";", found["body"])):
+            if not LOOKING.match(inner):
+                yield from effects_of_one(re.sub(r"^FOR \w+ IN ", "", inner, flags=re.IGNORECASE), checked)
+        return
     for pattern, lock, kind, danger in RULES:
         if found := re.match(pattern, statement, re.IGNORECASE):
             table = found.groupdict().get("table")
             yield Effect(shown, table and table.lower(), lock, kind, danger)
             return
-    yield Effect(shown, None, NOBODY, "expand", "not a statement that is known here: schema/statements.py")
+    yield Effect(shown, None, NOBODY, "expand", UNKNOWN)
 
 
 Rule = tuple[str, str, Literal["expand", "contract"], str | None]
+UNKNOWN = "not known here (schema/statements.py): look at what it does"
 WAIT = "writers wait until all of it is built: INDEXES (migrations/script.py) builds it beside them"
+READ = "reads every row while nobody may write: a constraint that is NOT VALID, and VALIDATE CONSTRAINT in a later migration"
 RULES: Sequence[Rule] = (
     (r"CREATE (UNIQUE )?INDEX CONCURRENTLY", NOBODY, "expand", "not inside a transaction: INDEXES (migrations/script.py)"),
     (r"CREATE (UNIQUE )?INDEX .*? ON (ONLY )?(?P<table>\w+)", SHARE, "expand", WAIT),
@@ -76,7 +102,8 @@ RULES: Sequence[Rule] = (
     (r"CREATE (CONSTRAINT )?TRIGGER .*? ON (?P<table>\w+)", SHARE_ROW, "expand", None),
     (r"(CREATE|ALTER) POLICY .*? ON (?P<table>\w+)", EXCLUSIVE, "expand", None),
     (r"CREATE (OR REPLACE )?(FUNCTION|PROCEDURE|AGGREGATE|VIEW|TYPE|DOMAIN|SEQUENCE|ROLE|EXTENSION)", NOBODY, "expand", None),
-    (r"(ALTER (FUNCTION|ROLE)|GRANT|REVOKE|COMMENT|SELECT|SET|DO)\b", NOBODY, "expand", None),
+    (r"(ALTER (FUNCTION|ROLE)|GRANT|REVOKE|COMMENT|SELECT|SET)\b", NOBODY, "expand", None),
+    (r"EXECUTE\b", NOBODY, "expand", "what it does is known only when it runs: write it out"),
     (r"INSERT INTO (?P<table>\w+)", ROW, "expand", None),
     (r"UPDATE (ONLY )?(?P<table>\w+)", ROW, "expand", "holds every row it writes until the end: write them in chunks, from a worker"),
     (
@@ -116,12 +143,16 @@ def altered(shown: str, table: str, action: str, checked: frozenset[tuple[str, s
         return effect("contract", "the version that runs knows the old name: add, copy, and drop later")
     if re.match(r"(DROP (?!NOT NULL)|ALTER (COLUMN )?\w+ DROP DEFAULT)", action, re.IGNORECASE):
         return effect("contract")
-    return effect()
+    return effect(danger=None if MOMENTARY.match(action) else UNKNOWN)
 
 
 def danger_of_column(definition: str) -> str | None:
-    if re.search(r"\bSTORED\b|\bSERIAL\b|\bIDENTITY\b", definition, re.IGNORECASE):
+    if re.search(r"\bGENERATED\b|^\w*SERIAL[248]?\b", definition, re.IGNORECASE):
         return "writes every row anew while nobody may read"
+    if not TYPE.match(definition):
+        return UNKNOWN
+    if re.search(r"\bCHECK\b", definition, re.IGNORECASE):
+        return READ
     if re.search(r"\b(UNIQUE|PRIMARY KEY)\b", definition, re.IGNORECASE):
         return WAIT
     if re.search(r"\bREFERENCES\b", definition, re.IGNORECASE):
@@ -137,7 +168,7 @@ def danger_of_column(definition: str) -> str | None:
 def danger_of_constraint(action: str) -> str | None:
     if re.search(r"\b(CHECK|FOREIGN KEY|REFERENCES)\b", action, re.IGNORECASE):
         is_later = re.search(r"NOT VALID$", action, re.IGNORECASE)
-        return None if is_later else "reads every row while nobody may write: NOT VALID, and VALIDATE CONSTRAINT in a later migration"
+        return None if is_later else READ
     return None if re.search(r"USING INDEX", action, re.IGNORECASE) else WAIT
 
 
