@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from deliveries.conftest import Deliveries
 
+from deliveries.conftest import Deliveries
 from tidings.access.projects import create_project
 from tidings.deliveries.lanes.report import report
-from tidings.deliveries.ledger.claim import Claimed, claim
+from tidings.deliveries.ledger.claim import AttemptKey, Claimed, claim
 from tidings.deliveries.ledger.dispatch import LEASE, dispatch
 from tidings.deliveries.ledger.hold import hold_next
 from tidings.deliveries.ledger.lost import take_back
@@ -68,7 +68,9 @@ class Ledger:
         async with self.connection() as connection:
             return await claim(connection, ids, worker)
 
-    async def settle(self, claimed: Sequence[Claimed], kind: Any = "delivered", schedule: Sequence[int] = (60,), **more: Any) -> set[str]:
+    async def settle(
+        self, claimed: Sequence[Claimed], kind: Any = "delivered", schedule: Sequence[int] = (60,), **more: Any
+    ) -> set[AttemptKey]:
         outcome = Outcome(kind=kind, reason="test", **more)
         now = datetime.now(UTC)
         results = [Result(one, outcome, next_of(outcome, one.number - one.round, schedule, now, lambda: 0.5), now) for one in claimed]
@@ -182,6 +184,18 @@ async def test_a_worker_that_was_given_up_for_lost_writes_nothing_when_it_comes_
     assert await ledger.attempts() == [(1, "lost"), (2, "delivered")]
     # A lost attempt uses up none of the schedule.
     assert taken_over[0].number - taken_over[0].round == 1
+
+
+async def test_of_two_attempts_of_a_delivery_that_end_together_the_one_that_was_given_up_counts_for_nothing(
+    api: Deliveries, ledger: Ledger
+) -> None:
+    await api.endpoint()
+    await ledger.happen()
+    await ledger.plan()
+    [lost] = await ledger.claim(await ledger.dispatch())
+    assert await ledger.take_back(LEASE + SECOND)
+    [again] = await ledger.claim(await ledger.dispatch(later=LEASE + 2 * SECOND))
+    assert await ledger.settle([lost, again]) == {again.key}
 
 
 @pytest.mark.parametrize("is_held", [False, True])

@@ -3,6 +3,7 @@ held until it is written.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -11,10 +12,10 @@ from typing import Any, cast
 
 import asyncpg
 import pytest
-from deliveries.conftest import Deliveries
-from deliveries.test_ledger import SECOND, Ledger, ledger
 from running import until
 
+from deliveries.conftest import Deliveries
+from deliveries.test_ledger import SECOND, Ledger, ledger
 from tidings.deliveries.connectors.connector import Destination, Reach
 from tidings.deliveries.ledger.claim import Claimed
 from tidings.deliveries.ledger.dispatch import LEASE
@@ -44,6 +45,18 @@ class Arriving:
         return [Outcome(kind="delivered", reason="http_200", status=200)] * len(deliveries)
 
 
+class Holding(Arriving):
+    """Answers an attempt when it may, by its number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_answer = defaultdict[int, asyncio.Event](asyncio.Event)
+
+    async def send(self, reach: Reach, destination: Destination, deliveries: Sequence[Claimed]) -> list[Outcome]:
+        await self.may_answer[deliveries[0].number].wait()
+        return await super().send(reach, destination, deliveries)
+
+
 @asynccontextmanager
 async def worker(api: Deliveries, pool: Any = None, far_end: Arriving | None = None) -> AsyncIterator[Sender]:
     """One that knows no destination and no key yet. pool: in place of the usual one, for claiming."""
@@ -54,7 +67,7 @@ async def worker(api: Deliveries, pool: Any = None, far_end: Arriving | None = N
     try:
         yield sender
     finally:
-        await sender.stop()
+        await asyncio.wait_for(sender.stop(), 20)
 
 
 class Ending:
@@ -136,9 +149,6 @@ async def test_an_attempt_that_ended_is_held_until_it_is_written(api: Deliveries
     async def has_ended() -> bool:
         return not sender.under_way
 
-    async def is_renewed(since: datetime) -> bool:
-        return bool((await ledger.rows())[0]["lease_until"] > since)
-
     async with worker(api, far_end=far_end) as sender, ledger.connection() as connection:
         await sender.deliver(await ledger.dispatch())
         async with connection.transaction():
@@ -146,6 +156,40 @@ async def test_an_attempt_that_ended_is_held_until_it_is_written(api: Deliveries
             await connection.execute("SELECT FROM attempts WHERE project = $1 FOR UPDATE", api.tenant.id)
             far_end.answers.set()
             await until(has_ended)
-            for _ in range(2):
-                await until(partial(is_renewed, (await ledger.rows())[0]["lease_until"]))
+            await renewed(ledger)
     assert await ledger.attempts() == [(1, "delivered")]
+
+
+async def renewed(ledger: Ledger) -> None:
+    """Twice, so that it is still held now."""
+
+    async def since(last: datetime) -> bool:
+        return (await ledger.rows())[0]["lease_until"] not in (last, None)
+
+    for _ in range(2):
+        await until(partial(since, (await ledger.rows())[0]["lease_until"]), what="renewed")
+
+
+async def test_a_worker_that_takes_over_from_itself_holds_each_attempt_until_it_ends(
+    api: Deliveries, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL was out of its reach for longer than a lease, while an attempt went on."""
+    monkeypatch.setattr(sending, "RENEW_S", 0.05)
+    await api.endpoint()
+    await ledger.happen()
+    await ledger.plan()
+    far_end = Holding()
+
+    async def one_has_ended() -> bool:
+        return len(sender.under_way) == 1
+
+    async with worker(api, far_end=far_end) as sender:
+        await sender.deliver(await ledger.dispatch())
+        assert await ledger.take_back(LEASE + SECOND)
+        await sender.deliver(await ledger.dispatch(later=LEASE + 2 * SECOND))
+        far_end.may_answer[1].set()
+        await until(one_has_ended)
+        await renewed(ledger)
+        far_end.may_answer[2].set()
+    assert await ledger.attempts() == [(1, "lost"), (2, "delivered")]
+    assert await ledger.states() == ["delivered"]

@@ -46,6 +46,10 @@ WHERE d.id = named.id AND num_nulls(lease_until) = 0
 """
 
 
+# The delivery, and the number of the attempt: one worker may have two attempts of a delivery, the first of which it lost without knowing.
+AttemptKey = tuple[str, int]
+
+
 class Claimed(msgspec.Struct, frozen=True):
     """A delivery to make an attempt of. data: of its event; None when the log does not reach back so far.
 
@@ -77,6 +81,10 @@ class Claimed(msgspec.Struct, frozen=True):
     timezone: str | None = None
     trace: str | None = None
     position: int = 0
+
+    @property
+    def key(self) -> AttemptKey:
+        return self.id, self.number
 
 
 async def claim(connection: Connection, ids: Sequence[str], worker: str) -> list[Claimed]:

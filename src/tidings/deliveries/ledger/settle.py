@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from tidings.deliveries.lanes.report import report
-from tidings.deliveries.ledger.claim import Claimed
+from tidings.deliveries.ledger.claim import AttemptKey, Claimed
 from tidings.deliveries.ledger.clock import time_of
 from tidings.deliveries.ledger.outcome import Next, Outcome
 from tidings.events.entry import NewEvent
@@ -45,7 +45,7 @@ UPDATE deliveries d SET attempts = s.number, reason = s.reason, lease_until = NU
     next_attempt_at = coalesce(s.next_attempt_at, d.next_attempt_at),
     finished_at = CASE WHEN s.state <> 'pending' THEN s.ended_at ELSE d.finished_at END
 FROM settled s WHERE d.id = s.delivery
-RETURNING d.id::text
+RETURNING d.id::text, s.number
 """
 # The next one of a key, when the one before it has come to its end.
 ADVANCE = """
@@ -75,8 +75,10 @@ class Result(msgspec.Struct, frozen=True):
         return self.next.state == "delivered" and self.of.order_key is None and self.echo is None
 
 
-async def settle(connection: Connection, results: Sequence[Result], unheard: Mapping[int, Sequence[Outcome]] | None = None) -> set[str]:
-    """Write them, in a transaction of its own. Answers the deliveries whose attempt had not been given up.
+async def settle(
+    connection: Connection, results: Sequence[Result], unheard: Mapping[int, Sequence[Outcome]] | None = None
+) -> set[AttemptKey]:
+    """Write them, in a transaction of its own. Answers those that had not been given up.
 
     unheard: successes that were written before, and that their lanes have not heard of.
     """
@@ -87,7 +89,7 @@ async def settle(connection: Connection, results: Sequence[Result], unheard: Map
         # Locks the lanes. A planner that finds one of a key still under way has committed its follower by then.
         await report(connection, news(results, unheard or {}), await time_of(connection), datetime.now(UTC))
         await advance(connection, [result.of for result in results if result.of.order_key is not None and result.next.state != "pending"])
-        await append(connection, [result.echo for result in results if result.echo is not None and result.of.id in written])
+        await append(connection, [result.echo for result in results if result.echo is not None and result.of.key in written])
         return written
 
 
@@ -113,7 +115,7 @@ def troubled(results: Sequence[Result]) -> set[int]:
     return {result.of.destination for result in results if not result.is_plain}
 
 
-async def write(connection: Connection, results: Sequence[Result]) -> set[str]:
+async def write(connection: Connection, results: Sequence[Result]) -> set[AttemptKey]:
     outcomes = [result.outcome for result in results]
     latencies = [outcome.latency or UNTIMED for outcome in outcomes]
     now = datetime.now(UTC)
@@ -137,4 +139,4 @@ async def write(connection: Connection, results: Sequence[Result]) -> set[str]:
         [None if result.next.at is None else (result.next.at - now).total_seconds() for result in results],
         [(result.ended_at - now).total_seconds() for result in results],
     )
-    return {row[0] for row in rows}
+    return {(identity, number) for identity, number in rows}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from tidings.deliveries.ledger.claim import Claimed
+from tidings.deliveries.ledger.claim import AttemptKey, Claimed
 from tidings.deliveries.ledger.settle import Result
 from tidings.platform.metrics import (
     ATTEMPTS,
@@ -72,11 +72,11 @@ def seconds_since(at: datetime | None, now: datetime) -> float:
     return 0.0 if at is None else max(0.0, (now - at).total_seconds())
 
 
-def count_settled(results: Iterable[Result], written: set[str], connector_of: Callable[[Claimed], str | None]) -> None:
+def count_settled(results: Iterable[Result], written: set[AttemptKey], connector_of: Callable[[Claimed], str | None]) -> None:
     """Call it once they are committed. written: as `settle` answered.   connector_of: None for one whose destination cannot be read."""
     for result in results:
         connector = connector_of(result.of)
-        if connector is None or result.of.id not in written:
+        if connector is None or result.of.key not in written:
             continue
         ATTEMPTS.labels(connector, result.outcome.kind).inc()
         if result.next.state == "pending":

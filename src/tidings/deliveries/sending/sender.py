@@ -10,7 +10,7 @@ from loguru import logger
 
 from tidings.deliveries.connectors.connector import Connector, Reach
 from tidings.deliveries.connectors.redaction import redacted
-from tidings.deliveries.ledger.claim import Claimed, claim, renew
+from tidings.deliveries.ledger.claim import AttemptKey, Claimed, claim, renew
 from tidings.deliveries.ledger.dispatch import LEASE, MOST_OUT
 from tidings.deliveries.ledger.outcome import Outcome, next_of
 from tidings.deliveries.ledger.settle import Result
@@ -42,7 +42,7 @@ class Sender:
         self.destinations = OpenedDestinations(reach.vault)
         self.settler = Settler(pool, self.connector_of)
         self.echoes = Echoes(pool)
-        self.under_way: dict[str, asyncio.Task[None]] = {}
+        self.under_way: dict[AttemptKey, asyncio.Task[None]] = {}
         self.has_room = asyncio.Event()
         self.has_room.set()
         self.renewing: asyncio.Task[None] | None = None
@@ -76,7 +76,7 @@ class Sender:
             return
         for batch in self.batches(claimed):
             task = asyncio.create_task(self.attempt(batch))
-            self.under_way.update((delivery.id, task) for delivery in batch)
+            self.under_way.update((delivery.key, task) for delivery in batch)
         self.note_room()
 
     def batches(self, claimed: Sequence[Claimed]) -> Iterator[Sequence[Claimed]]:
@@ -96,7 +96,7 @@ class Sender:
             outcomes = await self.outcomes_of(carried)
         finally:
             for delivery in batch:
-                del self.under_way[delivery.id]
+                del self.under_way[delivery.key]
             self.note_room()
         now = datetime.now(UTC)
         for delivery, sent, outcome in zip(batch, carried, outcomes, strict=True):
@@ -148,7 +148,7 @@ class Sender:
     async def keep_leases(self) -> None:
         while True:
             await asyncio.sleep(RENEW_S)
-            held = [*self.under_way, *self.settler.unsettled]
+            held = [*(delivery for delivery, _ in self.under_way), *self.settler.unsettled]
             if not held:
                 continue
             try:

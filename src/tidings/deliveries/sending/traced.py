@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from tidings.deliveries.ledger.claim import Claimed
+from tidings.deliveries.ledger.claim import AttemptKey, Claimed
 from tidings.deliveries.ledger.outcome import Outcome
 from tidings.deliveries.ledger.settle import Result
 from tidings.events.traced import ns, sequencing
@@ -56,13 +56,13 @@ def record_attempt(delivery: Claimed, carried: Claimed, connector: str | None, o
     )
 
 
-def record_ended(results: Iterable[Result], written: set[str]) -> None:
+def record_ended(results: Iterable[Result], written: set[AttemptKey]) -> None:
     """Deliveries that have come to their end. written: those whose end was written down."""
     if tracing.take is None:
         return
     for result in results:
         delivery, commit = result.of, sampled(context_in(result.of.trace))
-        if commit is None or result.next.state == "pending" or delivery.id not in written:
+        if commit is None or result.next.state == "pending" or delivery.key not in written:
             continue
         cause = sequencing(commit, delivery.position)
         tracing.record(
