@@ -26,6 +26,7 @@ from tidings.vault import load_vault
 
 __all__ = ["ledger"]
 
+SOMEBODY_WAITS = "SELECT count(*) FROM pg_locks WHERE NOT granted AND transactionid::text = pg_current_xact_id_if_assigned()::text"
 SEAL = "UPDATE destinations SET secrets = $2, updated_at = now() WHERE key = $1"
 
 
@@ -193,3 +194,50 @@ async def test_a_worker_that_takes_over_from_itself_holds_each_attempt_until_it_
         far_end.may_answer[2].set()
     assert await ledger.attempts() == [(1, "lost"), (2, "delivered")]
     assert await ledger.states() == ["delivered"]
+
+
+async def test_what_is_being_claimed_when_a_worker_is_told_to_stop_is_sent_and_written_and_nothing_after_it(
+    api: Deliveries, ledger: Ledger
+) -> None:
+    await api.endpoint()
+    await ledger.happen()
+    await ledger.plan()
+    ids = await ledger.dispatch()
+    async with worker(api) as sender, ledger.connection() as connection:
+        held = connection.transaction()
+        await held.start()
+        # Whoever claims it waits for this.
+        await connection.execute("INSERT INTO attempts (delivery, number, project, destination, worker) VALUES ($1, 1, 0, 0, '')", ids[0])
+        claiming = asyncio.create_task(sender.deliver(ids))
+        await until(partial(connection.fetchval, SOMEBODY_WAITS), what="it claims")
+        stopping = asyncio.create_task(sender.stop())
+        await asyncio.sleep(0)
+        await held.rollback()
+        await claiming
+        await stopping
+        await ledger.happen()
+        await ledger.plan()
+        await sender.deliver(await ledger.dispatch())
+    assert await ledger.attempts() == [(1, "delivered")]
+
+
+async def test_who_waits_for_room_when_a_worker_is_told_to_stop_claims_nothing(
+    api: Deliveries, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "MOST_UNDER_WAY", 1)
+    await api.endpoint()
+    await ledger.happen()
+    await ledger.happen()
+    await ledger.plan()
+    first, second = await ledger.dispatch()
+    far_end = Arriving()
+    far_end.answers.clear()
+    async with worker(api, far_end=far_end) as sender:
+        await sender.deliver([first])
+        waiting = asyncio.create_task(sender.deliver([second]))
+        stopping = asyncio.create_task(sender.stop())
+        await asyncio.sleep(0)
+        far_end.answers.set()
+        await waiting
+        await stopping
+    assert await ledger.attempts() == [(1, "delivered")]

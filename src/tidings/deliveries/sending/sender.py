@@ -42,7 +42,9 @@ class Sender:
         self.destinations = OpenedDestinations(reach.vault)
         self.settler = Settler(pool, self.connector_of)
         self.echoes = Echoes(pool)
+        self.claiming: set[asyncio.Task[None]] = set()
         self.under_way: dict[AttemptKey, asyncio.Task[None]] = {}
+        self.is_ending = False
         self.has_room = asyncio.Event()
         self.has_room.set()
         self.renewing: asyncio.Task[None] | None = None
@@ -53,9 +55,10 @@ class Sender:
         self.renewing = asyncio.create_task(self.keep_leases())
 
     async def stop(self) -> None:
-        """Wait for what is under way, and write it down. Whoever does not wait for this leaves it to the leases."""
-        while self.under_way:
-            await asyncio.wait(self.under_way.values())
+        """Claim no more, wait for what is under way, and write it down. Whoever does not wait for this leaves it to the leases."""
+        self.is_ending = True
+        while running := {*self.claiming, *self.under_way.values()}:
+            await asyncio.wait(running)
         await self.settler.stop()
         await self.echoes.stop()
         await end_tasks([self.renewing])
@@ -64,9 +67,18 @@ class Sender:
         """Begin to attempt those of the ids that nobody else has, as soon as there is room.
 
         Returns before they end: ARQ looks at every job that has not ended at each poll, and one slow receiver would keep a hundred of them.
-        Claimed when all that they need is read: should PostgreSQL go away in between, no attempt was made, and none is written.
         """
         await self.has_room.wait()
+        # ARQ's jobs go on when its worker is told to end.
+        if self.is_ending:
+            return
+        claiming = asyncio.create_task(self.begin(ids))
+        self.claiming.add(claiming)
+        claiming.add_done_callback(self.claiming.discard)
+        await claiming
+
+    async def begin(self, ids: Sequence[str]) -> None:
+        """Claimed when all that they need is read: should PostgreSQL go away in between, no attempt was made, and none is written."""
         try:
             async with self.pool.acquire() as connection, connection.transaction():
                 claimed = await claim(connection, ids, self.name)
