@@ -1,7 +1,9 @@
 """The WAL on its way out of a store: what a restore takes of it, and what it misses. No cluster is opened here."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -11,7 +13,7 @@ from tidings.backups import recovery as module
 from tidings.backups.archive import Archive, Covered
 from tidings.backups.cluster import RecoveryEnded
 from tidings.backups.drafts import Place
-from tidings.backups.errors import BackupFailed, Damaged, WalBroken
+from tidings.backups.errors import BackupFailed, Damaged, DiskFull, WalBroken
 from tidings.backups.journal import read_journal
 from tidings.backups.manifest import Artefact, Manifest, write_manifest
 from tidings.backups.recovery import THE_END, Moment, Recovery, refuse_unless_replayed
@@ -52,10 +54,10 @@ async def test_a_segment_that_becomes_whole_while_the_base_is_unpacked_is_taken_
     await archive.put(BEGIN, b"the first")
     await archive.put(GROWING + ".partial", b"grow")
 
-    async def unpacked(*_: object) -> None:
+    async def takes_its_time(*_: object) -> None:
         await becomes_whole(archive)
 
-    monkeypatch.setattr(module, "unpack", unpacked)
+    monkeypatch.setattr(module, "unpack", takes_its_time)
     row = await recovery.fetch(THE_END)
     assert row.names == [BEGIN, GROWING]
     assert (recovery.folder / "wal" / GROWING).read_bytes().rstrip(b"\0") == b"growing"
@@ -97,6 +99,22 @@ def test_recovery_that_ends_early_is_told() -> None:
     refuse_unless_replayed(text_of(4 * SIZE), covered, SIZE)
     with pytest.raises(WalBroken, match="Recovery ended at"):
         refuse_unless_replayed(text_of(4 * SIZE - 1), covered, SIZE)
+
+
+async def test_the_wal_counts_among_what_a_disk_must_bear_and_for_its_own_end_a_backup_takes_no_more_than_its_own(
+    archive: Archive, recovery: Recovery, base: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert base.wal is not None
+    await archive.put(BEGIN, b"the first")
+    await archive.put(GROWING, b"long after it")
+    monkeypatch.setattr(module, "unpack", unpacked)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2 * SIZE - 1))
+    with pytest.raises(DiskFull, match="Nothing was restored"):
+        await recovery.fetch(THE_END)
+    assert (await recovery.fetch(Moment(position=base.wal.end))).names == [BEGIN]
+
+
+async def unpacked(*_: object) -> None: ...
 
 
 @pytest.mark.parametrize("left", ["damaged", "gone"])

@@ -162,17 +162,24 @@ def small_disk(house: House) -> Iterator[Path]:
 async def test_a_disk_without_room_is_told_before_it_is_filled(house: House, past: Past, small_disk: Path) -> None:
     with pytest.raises(DiskFull, match="MiB free"):
         await house.restore(past.base, into=small_disk)
+    with pytest.raises(DiskFull, match="MiB free"):
+        # Its indexes are not in a dump.
+        await house.restore(of_plain_size(past.dump, 8 * MIB), into=small_disk)
     assert list(small_disk.iterdir()) == []
 
 
 async def test_a_full_disk_ends_unpacking_by_name(house: House, past: Past, small_disk: Path) -> None:
     """Somebody else fills it meanwhile."""
-    lying = msgspec.structs.replace(
-        past.base, artefacts=tuple(msgspec.structs.replace(artefact, plain_size=1) for artefact in past.base.artefacts)
-    )
-    with pytest.raises(DiskFull):
-        await house.restore(lying, into=small_disk)
+    async with house.other_store() as other:
+        shutil.rmtree(other.store / "wal")
+        with pytest.raises(DiskFull, match=r"No space left|no room"):
+            await other.restore(of_plain_size(past.base, 1), into=small_disk)
     assert shutil.disk_usage(small_disk).used < MIB
+
+
+def of_plain_size(manifest: Manifest, size: int) -> Manifest:
+    """As if it were of so many bytes."""
+    return msgspec.structs.replace(manifest, artefacts=tuple(msgspec.structs.replace(one, plain_size=size) for one in manifest.artefacts))
 
 
 @pytest.fixture

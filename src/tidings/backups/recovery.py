@@ -16,11 +16,13 @@ from tidings.backups.drafts import Place
 from tidings.backups.errors import Damaged, Missing, WalBroken
 from tidings.backups.manifest import Manifest
 from tidings.backups.physical import ARTEFACT
-from tidings.backups.segments import PARTIAL, position_of
-from tidings.backups.unpacking import give_to_runner, make_folder, unpack
+from tidings.backups.segments import PARTIAL, SEGMENT, number_of, position_of
+from tidings.backups.unpacking import give_to_runner, make_folder, refuse_if_too_small, unpack
 from tidings.platform.ending import end_tasks
 
 FETCHED_AT_ONCE = 4
+# What it is recovered to takes some more than what was copied.
+GROWS = 1.2
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -71,8 +73,9 @@ class Recovery:
 
     async def fetch(self, moment: Moment) -> Row:
         """Bring the base backup and its WAL here. Raises WalBroken, naming it, when a segment is missing that is needed for certain."""
-        await self.row(moment)
-        artefact = self.manifest.artefact(ARTEFACT)
+        row, artefact = await self.row(moment), self.manifest.artefact(ARTEFACT)
+        needed = int(artefact.plain_size * GROWS) + len(row.names) * self.wal.segment_bytes
+        refuse_if_too_small(self.folder, self.manifest, needed)
         await unpack(self.place, self.manifest, artefact, self.data, lambda done: self.tell("unpacking", done, artefact.plain_size))
         # Again: while it was unpacked, for minutes, the segment that grows became whole and others followed.
         row = await self.row(moment)
@@ -84,6 +87,10 @@ class Recovery:
         row = await self.archive.row(self.wal.first, self.wal.last, moment.timeline)
         if row.gaps and moment.is_end:
             raise WalBroken(f"{row.told()} A restore to a moment before it is possible (--to).")
+        if moment.position == self.wal.end:
+            # Its own end, with years of WAL after it perhaps.
+            size, last = self.wal.segment_bytes, number_of(self.wal.last, self.wal.segment_bytes)
+            return row._replace(names=[name for name in row.names if not SEGMENT.match(name) or number_of(name, size) <= last])
         return row
 
     async def fetch_wal(self, row: Row) -> None:

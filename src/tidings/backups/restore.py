@@ -16,13 +16,13 @@ import msgspec
 
 from tidings.backups.cluster import Cluster, make_cluster, server_programs, started
 from tidings.backups.drafts import Place
-from tidings.backups.errors import BackupFailed, DiskFull
+from tidings.backups.errors import BackupFailed
 from tidings.backups.loading import load
 from tidings.backups.manifest import Manifest
 from tidings.backups.readiness import Ready, make_ready
 from tidings.backups.recovery import Moment, Recovery, Tell
 from tidings.backups.scratch import forget
-from tidings.backups.unpacking import make_folder
+from tidings.backups.unpacking import make_folder, refuse_if_too_small
 from tidings.errors import Misconfigured, TidingsError
 from tidings.platform.embedded.memory import Server, free_port, remember
 from tidings.platform.embedded.place import data_folder, make_state
@@ -34,6 +34,8 @@ from tidings.settings import Settings, redacted_url
 from tidings.vault.ring import FILE as RING_FILE
 
 HALF = "half-restored"
+# A dump has no indexes, and what is loaded is written into the WAL as well.
+LOADED_PER_DUMPED = 2.5
 KEY_FILES = (SECRET_FILE, RING_FILE)
 
 
@@ -72,7 +74,6 @@ async def restore_into_folder(settings: Settings, place: Place, manifest: Manife
     with as_it_was_unless_done(target) as state:
         keep_keys(settings, state)
         folder = data_folder(state, "postgres", fresh=True)
-        refuse_if_too_small(folder, manifest)
         half = folder / HALF
         make_folder(half)
         async with restored(settings, place, manifest, moment, half, {}, tell) as opened:
@@ -134,6 +135,7 @@ async def restored(
         return
     if not moment.is_end:
         raise Misconfigured(f"{manifest.id} is a dump, of one moment: it is restored without --to. Base backups go to any moment.")
+    refuse_if_too_small(folder, manifest, int(plain_size(manifest) * LOADED_PER_DUMPED))
     programs = await server_programs(settings, major, or_later=True)
     await make_cluster(programs, folder / "data")
     async with started(programs, folder / "data", options) as cluster:
@@ -178,13 +180,6 @@ def keep_keys(settings: Settings, state: Path) -> None:
                 f"credential of the backup works: put it back first, there or as {target}."
             )
         shutil.copy2(source, target)
-
-
-def refuse_if_too_small(folder: Path, manifest: Manifest) -> None:
-    """Rather than fill it, and whatever else lies there. Raises DiskFull."""
-    free, needed = shutil.disk_usage(folder).free, int(plain_size(manifest) * 1.2)
-    if free < needed:
-        raise DiskFull(f"{folder} has {free // 2**20} MiB free, and {manifest.id} takes about {needed // 2**20} MiB. Nothing was restored.")
 
 
 async def take_over(opened: Opened) -> Server | None:

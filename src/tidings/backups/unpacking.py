@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, suppress
@@ -25,6 +26,13 @@ async def unpack(place: Place, manifest: Manifest, artefact: Artefact, data: Pat
     make_folder(data)
     async with aclosing(counted(read_artefact(place.store, place.keys, manifest.id, artefact), tell)) as source:
         await feed(source, "tar", "--extract", "--file=-", f"--directory={data}")
+
+
+def refuse_if_too_small(folder: Path, manifest: Manifest, needed: int) -> None:
+    """Rather than fill it, and with it the living server whose data lies there too. needed: bytes. Raises DiskFull."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise DiskFull(f"{folder} has {free // 2**20} MiB free, and {manifest.id} takes about {needed // 2**20} MiB. Nothing was restored.")
 
 
 def make_folder(folder: Path) -> None:

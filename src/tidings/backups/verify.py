@@ -15,7 +15,7 @@ from tidings.backups.manifest import Manifest, manifests, read_manifest, write_m
 from tidings.backups.proofs import check_content, check_credentials, check_structure
 from tidings.backups.readiness import Ready, make_ready
 from tidings.backups.recovery import THE_END, Moment
-from tidings.backups.restore import Opened, refuse_if_too_small, restored
+from tidings.backups.restore import Opened, restored
 from tidings.backups.scratch import scratch
 from tidings.backups.serving import check_serving
 from tidings.backups.work import Result, Work
@@ -76,7 +76,6 @@ async def proven(work: Work, manifest: Manifest, moment: Moment, more: Callable[
         work.tell(f"{step}, {done} of {of}" if of else step)
 
     with scratch(work.place) as folder:
-        refuse_if_too_small(folder, manifest)
         async with restored(work.settings, work.place, manifest, moment, folder, WITHOUT_DURABILITY, tell) as opened:
             recovered_s = time.monotonic() - begun
             await check_restored(opened, manifest)
