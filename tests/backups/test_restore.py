@@ -29,6 +29,13 @@ from tidings.platform import migrate as migrating
 from tidings.platform import migrations
 
 MIB = 1024 * 1024
+# Of a server of one's own: copied with its data folder, and in the way of whoever recovers it.
+LEFT_BEHIND = (
+    "logging_collector = on",
+    "log_destination = csvlog",
+    "recovery_target_name = 'of_long_ago'",
+    "recovery_end_command = 'false'",
+)
 
 
 class Past(msgspec.Struct):
@@ -46,7 +53,10 @@ async def past(house: House) -> AsyncIterator[Past]:
     project = await house.tidings.new_project()
     await project.publish("hello", ["alice"])
     async with house.streaming():
+        for setting in LEFT_BEHIND:
+            await house.execute(f"ALTER SYSTEM SET {setting}")
         base = await house.base()
+        await house.execute("ALTER SYSTEM RESET ALL")
         await house.execute("CREATE TABLE victim AS SELECT generate_series(1, 1000) AS number")
         position = (await house.fetchrow("SELECT pg_current_wal_insert_lsn()::text"))[0]
         before = (await house.fetchrow("SELECT clock_timestamp()"))[0]

@@ -1,6 +1,7 @@
 """A cluster in a data folder, started while it is restored or tried: nobody reaches it but through a socket in a folder of its own.
 
-Its own configuration is not read. It may name what is not here, or send its WAL to where that of the living one goes.
+Of its own configuration only what ALTER SYSTEM wrote is read, which lies in the data folder. It may name what is not here, or send its WAL
+to where that of the living one goes: whatever matters is said again (`OPTIONS`).
 """
 
 import asyncio
@@ -41,6 +42,16 @@ OPTIONS = {
     # Whatever ALTER SYSTEM set there.
     "archive_mode": "off",
     "shared_preload_libraries": "",
+    "session_preload_libraries": "",
+    "huge_pages": "off",
+    # The log is read here.
+    "logging_collector": "off",
+    "log_destination": "stderr",
+    "lc_messages": "C",
+    "recovery_target_inclusive": "on",
+    "recovery_min_apply_delay": "0",
+    "recovery_end_command": "",
+    "archive_cleanup_command": "",
     "ssl": "off",
     "primary_conninfo": "",
     "primary_slot_name": "",

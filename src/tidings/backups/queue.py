@@ -11,7 +11,7 @@ import msgspec
 from arq.connections import ArqRedis
 from arq.worker import Worker, func
 
-from tidings.deliveries.sending.queue import QuietWorker
+from tidings.deliveries.sending.queue import QuietWorker, encode
 from tidings.platform.redis import REDIS_AWAY, open_redis
 
 QUEUE, JOB = "tidings:backups", "look"
@@ -56,6 +56,6 @@ def worker_on(queue: ArqRedis, news: asyncio.Event) -> Worker:
         retry_jobs=False,
         log_results=False,
         health_check_interval=30,
-        job_serializer=msgspec.msgpack.encode,
+        job_serializer=encode,
         job_deserializer=msgspec.msgpack.decode,
     )

@@ -21,6 +21,8 @@ from tidings.backups.unpacking import give_to_runner, make_folder, refuse_if_too
 from tidings.platform.ending import end_tasks
 
 FETCHED_AT_ONCE = 4
+# One of them at most may be set; ALTER SYSTEM may have left another.
+TARGETS = ("recovery_target", "recovery_target_name", "recovery_target_xid", "recovery_target_time", "recovery_target_lsn")
 # What it is recovered to takes some more than what was copied.
 GROWS = 1.2
 
@@ -37,16 +39,15 @@ class Moment(msgspec.Struct, frozen=True):
         return self.time is None and self.position is None
 
     def options(self) -> dict[str, str]:
-        """Of PostgreSQL."""
-        options = {
-            "recovery_target_action": "promote",
-            "recovery_target_timeline": "latest" if self.timeline is None else str(self.timeline),
-        }
+        """Of PostgreSQL, in this order: it calls two targets too many, also when the second is an empty one."""
+        wanted = {}
         if self.time is not None:
-            options["recovery_target_time"] = f"{self.time.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f+00}"
+            wanted["recovery_target_time"] = f"{self.time.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f+00}"
         if self.position is not None:
-            options["recovery_target_lsn"] = self.position
-        return options
+            wanted["recovery_target_lsn"] = self.position
+        timeline = "latest" if self.timeline is None else str(self.timeline)
+        others = {target: "" for target in TARGETS if target not in wanted}
+        return others | {"recovery_target_action": "promote", "recovery_target_timeline": timeline} | wanted
 
 
 THE_END = Moment()
