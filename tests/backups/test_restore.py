@@ -25,8 +25,11 @@ from tidings.backups.recovery import Moment
 from tidings.backups.restore import Restored, restore_into_database
 from tidings.errors import Misconfigured
 from tidings.events.cursor import new_epoch
+from tidings.flags.store import DEPLOYMENT, set_flag
+from tidings.flags.structs import Definition
 from tidings.platform import migrate as migrating
 from tidings.platform import migrations
+from tidings.vault.ring import FILE as RING_FILE
 
 MIB = 1024 * 1024
 # Of a server of one's own: copied with its data folder, and in the way of whoever recovers it.
@@ -52,6 +55,8 @@ class Past(msgspec.Struct):
 async def past(house: House) -> AsyncIterator[Past]:
     project = await house.tidings.new_project()
     await project.publish("hello", ["alice"])
+    async with house.tidings.database.system.acquire() as connection, connection.transaction():
+        await set_flag(connection, DEPLOYMENT, "of-the-past", Definition(), actor="operator:test", reason=None)
     async with house.streaming():
         for setting in LEFT_BEHIND:
             await house.execute(f"ALTER SYSTEM SET {setting}")
@@ -259,8 +264,12 @@ async def test_a_dump_that_breaks_off_leaves_the_database_empty(house: House, pa
 @pytest.mark.parametrize("kind", [pytest.param("base", marks=is_long), "dump"])
 async def test_a_good_backup_is_proven_by_restoring_it_and_serving_an_inbox(house: House, past: Past, kind: str) -> None:
     backup = past.base if kind == "base" else past.dump
-    run = await house.run("verify", backup.id)
+    state = house.folder()
+    state.mkdir(mode=0o711)
+    shutil.copy2(house.settings.state_dir / RING_FILE, state)
+    run = await House(house.tidings, msgspec.structs.replace(house.settings, state_dir=state), house.tmp).run("verify", backup.id)
     assert run.state == "done", run.reason
+    assert not list(state.glob("*.json")), "its flags are not the living deployment's"
     assert run.result is not None and re.fullmatch(r"an inbox with [1-9]\d* items", run.result["served"])
     proven = await house.manifest(backup.id)
     assert proven.state == "verified" and proven.verified_at is not None

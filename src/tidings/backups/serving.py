@@ -18,6 +18,7 @@ from tidings.access.principals import Tenant
 from tidings.access.scopes import EVERYTHING
 from tidings.backups.errors import BackupFailed
 from tidings.backups.programs import end_process
+from tidings.backups.restore import keep_keys
 from tidings.platform.embedded.memory import free_port
 from tidings.platform.embedded.place import make_state
 from tidings.platform.embedded.postgres import last_line, open_log
@@ -44,10 +45,10 @@ async def check_serving(settings: Settings, database: Database, url: str) -> str
     row = await database.system.fetchrow(SOMEBODY)
     has_items = row is not None
     row = row or await database.system.fetchrow(ANY_PROJECT)
+    load_secret(settings)
     async with api_process(settings, url) as base_url:
         if row is None:
             return "it boots; there is no project yet"
-        load_secret(settings)
         async with database.system.acquire() as connection, connection.transaction():
             key = NewKeyRow(name="Trial of a backup", scopes=[EVERYTHING])
             _, secret = await insert_key(connection, Tenant(row["id"], row["key"], row["shard"]), key, "system:restore")
@@ -59,14 +60,16 @@ async def check_serving(settings: Settings, database: Database, url: str) -> str
 
 @asynccontextmanager
 async def api_process(settings: Settings, url: str) -> AsyncIterator[str]:
-    """The address of one that is ready, with a Redis of its own. Nothing else of this deployment's settings reaches it."""
+    """The address of one that is ready, with a Redis and a state folder of its own, where it keeps the flags of the backup. Of this
+    deployment's settings nothing but the keys reaches it."""
     with tempfile.TemporaryDirectory(prefix="tidings-trial-") as name:
         folder = make_state(Path(name) / "state")
         os.chmod(name, 0o711)  # noqa: S103, so that the servers' user may pass
+        keep_keys(settings, folder)
         redis = EmbeddedValkey(folder)
         valkey = await redis.start()
         try:
-            async with started(environment_of(settings, url, redis.url), folder / "api.log") as base_url:
+            async with started(environment_of(settings, url, redis.url, folder), folder / "api.log") as base_url:
                 yield base_url
         finally:
             await end_process(valkey)
@@ -91,12 +94,12 @@ async def started(environment: dict[str, str], log: Path) -> AsyncIterator[str]:
         await end_process(process)
 
 
-def environment_of(settings: Settings, url: str, redis_url: str) -> dict[str, str]:
+def environment_of(settings: Settings, url: str, redis_url: str, state: Path) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH") if name in os.environ}
     named = {
         "DATABASE_URL": url,
         "REDIS_URL": redis_url,
-        "STATE_DIR": str(settings.state_dir),
+        "STATE_DIR": str(state),
         "SECRET_KEY": settings.secret_key or "",
         "ENCRYPTION_KEYS": ",".join(base64.b64encode(key).decode() for key in settings.encryption_keys),
         "ENCRYPTION_KEYS_FILE": str(settings.encryption_keys_file or ""),
