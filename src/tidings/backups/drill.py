@@ -15,6 +15,7 @@ import asyncpg
 from tidings.backups.archive import Archive
 from tidings.backups.drafts import Place
 from tidings.backups.errors import BackupFailed, Missing
+from tidings.backups.logical import ROLE
 from tidings.backups.manifest import Manifest, manifests
 from tidings.backups.recovery import THE_END, Moment, choose
 from tidings.backups.restore import Opened
@@ -24,6 +25,9 @@ from tidings.backups.work import Result, Work
 from tidings.platform.postgres import POSTGRES_AWAY, Connection
 
 TABLE = "tidings_drill"
+DROP = f"DROP TABLE IF EXISTS {TABLE}"
+# One transaction: of a table that it may not read every backup fails, and whoever is killed here leaves one.
+MAKE = f"{DROP}; CREATE TABLE {TABLE} AS SELECT generate_series(1, 100) AS number; GRANT SELECT ON {TABLE} TO {ROLE}"
 BEFORE_S = 1.0
 COVERED_WITHIN_S = 120.0
 LOOK_S = 0.05
@@ -95,11 +99,12 @@ async def point_in_time(work: Work, base: Manifest) -> Result:
 
 async def drop_a_table(connection: Connection, archive: Archive) -> Dropped:
     """Raises BackupFailed when the store does not get to know of it."""
-    await connection.execute(f"DROP TABLE IF EXISTS {TABLE}")
-    await connection.execute(f"CREATE TABLE {TABLE} AS SELECT generate_series(1, 100) AS number")
-    moment = await connection.fetchval("SELECT clock_timestamp()")
-    await asyncio.sleep(BEFORE_S)
-    await connection.execute(f"DROP TABLE {TABLE}")
+    try:
+        await connection.execute(MAKE)
+        moment = await connection.fetchval("SELECT clock_timestamp()")
+        await asyncio.sleep(BEFORE_S)
+    finally:
+        await connection.execute(DROP)
     dropped_at = time.monotonic()
     position = await connection.fetchval("SELECT pg_current_wal_flush_lsn()::text")
     await until_covered(archive, position, dropped_at + COVERED_WITHIN_S)
