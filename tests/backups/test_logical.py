@@ -3,16 +3,30 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from own_database import execute
 
 from backups.ground import Backups, Ground, rows_of
 from tidings.access.projects import create_project
 from tidings.backups.artefacts import read_artefact
-from tidings.backups.programs import embedded
+from tidings.backups.programs import embedded, login
 from tidings.events.cursor import new_epoch
 from tidings.platform.migrate import migrate
 from tidings.platform.secrets import load_secret
 from tidings.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:se%2Fcret@db1,db2:5433/t?sslmode=require", "postgresql://me@db1,db2:5433/t?sslmode=require"),
+        ("postgresql://db/t?user=me&password=se%2Fcret&sslmode=require", "postgresql://db/t?user=me&sslmode=require"),
+        ("postgresql://me:another@db/t?password=se%2Fcret", "postgresql://me@db/t"),
+    ],
+)
+def test_a_password_is_in_no_program_s_arguments(url: str, shown: str) -> None:
+    target, environment = login(url)
+    assert (target, environment["PGPASSWORD"]) == (shown, "se/cret")
 
 
 async def test_a_dump_restores_to_what_its_manifest_says_while_others_write(backups: Backups, ground: Ground, tmp_path: Path) -> None:

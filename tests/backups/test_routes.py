@@ -16,6 +16,8 @@ from backups.ground import Backups, Ground
 from tidings.access.guards import dependencies
 from tidings.access.projects import create_project
 from tidings.backups import routes
+from tidings.backups.schedule import keep_schedule
+from tidings.deliveries.ledger.clock import time_of
 from tidings.platform.postgres import Database
 from tidings.platform.problems import HANDLERS
 from tidings.settings import Settings
@@ -30,7 +32,9 @@ def database(ground: Ground, database_url: str) -> Database:
 
 @pytest.fixture
 async def operators(api: Api, ground: Ground) -> AsyncIterator[Api]:
-    """The project whose keys may."""
+    """The project whose keys may, where a worker keeps the schedule."""
+    async with ground.database.system.acquire() as connection:
+        await keep_schedule(connection, api.settings, await time_of(connection))
     async with serving(api, msgspec.structs.replace(api.settings, operators=api.tenant.key, redis_url=ground.servers.redis_url)) as served:
         yield served
 
@@ -58,6 +62,13 @@ async def test_operators_start_a_backup_and_see_how_it_went(operators: Api, in_f
     assert (shown["state"], shown["backup"], shown["failure"]) == ("done", asked["id"], None)
     assert shown["result"]["bytes"] == shown["sent_bytes"] > 0 and shown["plain_bytes"] > 0
     assert await operators.ok("GET", "/v1/backups") == {"items": [shown], "next": None}
+
+
+@pytest.mark.parametrize("last", ["DELETE FROM backup_schedule", "UPDATE backup_schedule SET next_at = now() - interval '2 days'"])
+async def test_what_no_worker_would_do_is_refused(operators: Api, ground: Ground, last: str) -> None:
+    await ground.execute(last)
+    answer = await operators("POST", "/v1/backups", {"task": "logical"})
+    assert answer.status_code == 409 and "TIDINGS_BACKUP_URL" in answer.json()["detail"]
 
 
 async def test_runs_come_in_pages_the_newest_first(operators: Api, ground: Ground) -> None:

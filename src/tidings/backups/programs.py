@@ -22,6 +22,7 @@ from tidings.settings import Settings
 READ_BYTES = 1024 * 1024
 SAID_BYTES = 64 * 1024
 SAID_CHARACTERS = 400
+IN_QUERY = "password="
 VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 
 
@@ -75,9 +76,13 @@ def login(url: str) -> tuple[str, dict[str, str]]:
     user, _, password = credentials.partition(":")
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "PGAPPNAME": "tidings backup", "PGCONNECT_TIMEOUT": "10"}
     environment |= {name: value for name, value in os.environ.items() if name == "HOME" or (name.startswith("PG") and name != "PGOPTIONS")}
+    options = parts.query.split("&")
+    # The one in the query counts, as for PostgreSQL's own library.
+    password = next((option.removeprefix(IN_QUERY) for option in options if option.startswith(IN_QUERY)), password)
     if password:
         environment["PGPASSWORD"] = unquote(password)
-    return urlunsplit(parts._replace(netloc=f"{user}{separator}{host}")), environment
+    query = "&".join(option for option in options if not option.startswith(IN_QUERY))
+    return urlunsplit(parts._replace(netloc=f"{user}{separator}{host}", query=query)), environment
 
 
 async def output(path: Path, *arguments: str, environment: dict[str, str]) -> AsyncGenerator[bytes, None]:

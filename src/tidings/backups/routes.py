@@ -16,9 +16,10 @@ from tidings.access.guards import Anyone, holder_of, may
 from tidings.access.principals import KeyHolder
 from tidings.backups.queue import wake_workers
 from tidings.backups.runs import Run, ask, find_run, list_runs
+from tidings.backups.schedule import is_followed
 from tidings.backups.structs import BackupRun, BackupRunPage, NewBackupRun
 from tidings.deliveries.ledger.clock import time_of
-from tidings.errors import Forbidden, NotFound
+from tidings.errors import Conflict, Forbidden, NotFound
 from tidings.platform.paging import DEFAULT_LIMIT, Limit
 from tidings.platform.postgres import Database
 from tidings.platform.problems import responses
@@ -68,7 +69,7 @@ async def get_one_run(run: FromPath[str], database: NamedDependency[Database]) -
     guards=[may("backups:write"), of_operators],
     status_code=202,
     operation_id="StartBackupRun",
-    responses=responses(202, None, 400, 401, 403, 413, 415, 422, 503),
+    responses=responses(202, None, 400, 401, 403, 409, 413, 415, 422, 503),
 )
 async def post_run(
     data: JSONBody[NewBackupRun],
@@ -78,7 +79,10 @@ async def post_run(
 ) -> BackupRun:
     """Have a backup made or proven by the backups' worker. One that waits for the same already is answered instead of a second."""
     async with database.system.acquire() as connection:
-        run = await ask(connection, data.task, holder.actor, await time_of(connection))
+        now = await time_of(connection)
+        if not await is_followed(connection, now):
+            raise Conflict("Nobody would do it: no backups' worker has looked at this database of late. Run one, with TIDINGS_BACKUP_URL.")
+        run = await ask(connection, data.task, holder.actor, now)
     assert settings.redis_url is not None
     await wake_workers(settings.redis_url)
     return shown(run)

@@ -9,6 +9,7 @@ from tidings.backups.runs import Run, Task, ask
 from tidings.platform.postgres import Connection
 from tidings.settings import Settings
 
+LONGEST_RUN = timedelta(days=1)
 MIDNIGHT = datetime(2024, 1, 1, tzinfo=UTC)
 
 # What is new is due at once; what has another interval now is due by the new one, if that is sooner.
@@ -32,6 +33,11 @@ async def keep_schedule(connection: Connection, settings: Settings, now: datetim
     for task, every, after_midnight in settings.backup_schedule:
         await connection.execute(KEEP, task, every, after_midnight, now, next_time(every, after_midnight, now))
     await connection.execute(FORGET, [task for task, _, _ in settings.backup_schedule])
+
+
+async def is_followed(connection: Connection, now: datetime) -> bool:
+    """Whether some worker does what is asked for. For a day none may have had the time."""
+    return bool(await connection.fetchval("SELECT min(next_at) > $1 FROM backup_schedule", now - LONGEST_RUN))
 
 
 async def ask_for_due(connection: Connection, now: datetime) -> list[Run]:

@@ -1,10 +1,11 @@
 """A folder for a copy that is thrown away: restored in order to be looked at, by whoever proves a backup or measures a drill."""
 
+import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tidings.backups.drafts import Place
@@ -13,15 +14,16 @@ from tidings.platform.embedded.place import SHARED, data_folder, make_state
 FOLDER = "scratch"
 
 
-@contextmanager
-def scratch(place: Place) -> Iterator[Path]:
+@asynccontextmanager
+async def scratch(place: Place) -> AsyncIterator[Path]:
     """Empty, and of the servers' user. What a killed run left there is removed first: one runs at a time."""
     state = make_state(place.spool.parent / FOLDER)
-    forget(state)
+    # A cluster of a terabyte is many files, and the WAL is streamed meanwhile.
+    await asyncio.to_thread(forget, state)
     try:
         yield data_folder(state, "postgres", fresh=True)
     finally:
-        forget(state)
+        await asyncio.to_thread(forget, state)
 
 
 def forget(state: Path, but: Collection[str] = ()) -> None:

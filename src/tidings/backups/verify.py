@@ -75,20 +75,22 @@ async def proven(work: Work, manifest: Manifest, moment: Moment, more: Callable[
     def tell(step: str, done: int, of: int) -> None:
         work.tell(f"{step}, {done} of {of}" if of else step)
 
-    with scratch(work.place) as folder:
-        async with restored(work.settings, work.place, manifest, moment, folder, WITHOUT_DURABILITY, tell) as opened:
-            recovered_s = time.monotonic() - begun
-            await check_restored(opened, manifest)
-            await more(opened)
-            checked_s = time.monotonic() - begun - recovered_s
-            ready = await make_ready(work.settings, work.place, opened.url, tell)
-            async with opened_database(opened.url) as database:
-                async with database.system.acquire() as connection:
-                    credentials = await check_credentials(connection, load_vault(work.settings))
-                work.tell("serving")
-                served = await check_serving(work.settings, database, opened.url)
-            # What the checks took is no part of bringing it back.
-            restore_s = time.monotonic() - begun - checked_s
+    async with (
+        scratch(work.place) as folder,
+        restored(work.settings, work.place, manifest, moment, folder, WITHOUT_DURABILITY, tell) as opened,
+    ):
+        recovered_s = time.monotonic() - begun
+        await check_restored(opened, manifest)
+        await more(opened)
+        checked_s = time.monotonic() - begun - recovered_s
+        ready = await make_ready(work.settings, work.place, opened.url, tell)
+        async with opened_database(opened.url) as database:
+            async with database.system.acquire() as connection:
+                credentials = await check_credentials(connection, load_vault(work.settings))
+            work.tell("serving")
+            served = await check_serving(work.settings, database, opened.url)
+        # What the checks took is no part of bringing it back.
+        restore_s = time.monotonic() - begun - checked_s
     return {
         "recovered_seconds": round(recovered_s, 2),
         "restore_seconds": round(restore_s, 2),
