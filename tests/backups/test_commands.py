@@ -9,6 +9,7 @@ import pytest
 from processes.test_command_line import tidings_command
 
 from backups.ground import KEY, Ground
+from tidings.platform.embedded.memory import free_port
 
 Environment = dict[str, str]
 
@@ -35,6 +36,12 @@ async def test_backups_are_made_without_a_worker_and_listed_and_what_is_wrong_is
     assert (run["state"], run["asked_by"]) == ("done", "cli")
     (listed,) = (await printed("list", environment=environment))["backups"]
     assert (listed["id"], listed["state"], listed["bytes"]) == (run["id"], "made", run["result"]["bytes"])
+
+    lost = environment | {"TIDINGS_DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/tidings"}
+    known = await printed("list", environment=lost)
+    assert (known["backups"], known["runs"]) == ([listed], None), "a disaster is when one looks"
+    code, _, err = await tidings_command("backup", "settle", "--yes", **lost)
+    assert code == 1 and "cannot be made ready" in err and "Traceback" not in err
 
     manifest = tmp_path / "store" / "backups" / run["id"] / "manifest.json"
     manifest.write_bytes(manifest.read_bytes().replace(b'"logical"', b'"LOGICAL"'))

@@ -1,5 +1,6 @@
 """`tidings backup`."""
 
+import asyncio
 import json
 import sys
 from datetime import UTC, datetime
@@ -9,14 +10,17 @@ import asyncpg
 import click
 import msgspec
 
-from tidings.backups.drafts import Place
+from tidings.backups.drafts import Place, place_of
 from tidings.backups.errors import BackupFailed
 from tidings.backups.manifest import Manifest, manifests
 from tidings.backups.runs import Run, Task, list_runs
 from tidings.cli.backup_held import held
 from tidings.cli.backup_reach import megabytes, on_backups, run_now
 from tidings.cli.backup_restore import drill, restore, settle, verify
+from tidings.cli.configuration import settings_from_environment
 from tidings.cli.keys import json_option
+from tidings.errors import Misconfigured, Unavailable
+from tidings.platform.postgres import POSTGRES_AWAY
 
 
 @click.group("backup", short_help="Make, list, prove and restore backups.")
@@ -63,7 +67,7 @@ def run(kind: Task, as_json: bool) -> None:
 @command.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List the backups in the store, and what is done about them just now.
+    """List the backups in the store, and what is done about them just now; the store alone, where PostgreSQL is away.
 
     Exit code 1 when there is none, or when one cannot be read.
 
@@ -72,7 +76,8 @@ def list_(as_json: bool) -> None:
       tidings backup list
       tidings backup list --json
     """
-    found, runs = on_backups(lambda _, place, pool: everything(place, pool))
+    found = asyncio.run(stored(place_of(settings_from_environment())))
+    runs = runs_of_late()
     known = [one for one in found if isinstance(one, Manifest)]
     wrong = [one for one in found if isinstance(one, BackupFailed)]
     if as_json:
@@ -85,13 +90,24 @@ def list_(as_json: bool) -> None:
     sys.exit(0 if known and not wrong else 1)
 
 
-async def everything(place: Place, pool: asyncpg.Pool) -> tuple[list[Manifest | BackupFailed], list[Run]]:
-    """What is in the store; and of the runs those that are not over, and the last ones that failed."""
-    found = [one async for one in manifests(place.store, place.keys)]
-    async with pool.acquire() as connection:
-        runs = await list_runs(connection, 100)
+async def stored(place: Place) -> list[Manifest | BackupFailed]:
+    return [one async for one in manifests(place.store, place.keys)]
+
+
+def runs_of_late() -> list[Run] | None:
+    """Those that are not over, and the last ones that failed. None, and said, where PostgreSQL is away."""
+    try:
+        runs = on_backups(lambda _, __, pool: newest_runs(pool))
+    except (Misconfigured, Unavailable, *POSTGRES_AWAY) as error:
+        click.echo(f"What is done about them is not known: {error or type(error).__name__}", err=True)
+        return None
     ended = next((at for at, run in enumerate(runs) if run.state == "done"), len(runs))
-    return found, [run for at, run in enumerate(runs) if run.state in ("waiting", "running") or (run.state == "failed" and at < ended)]
+    return [run for at, run in enumerate(runs) if run.state in ("waiting", "running") or (run.state == "failed" and at < ended)]
+
+
+async def newest_runs(pool: asyncpg.Pool) -> list[Run]:
+    async with pool.acquire() as connection:
+        return await list_runs(connection, 100)
 
 
 def row_of(manifest: Manifest) -> dict[str, Any]:
@@ -101,13 +117,13 @@ def row_of(manifest: Manifest) -> dict[str, Any]:
     return row | {"bytes": manifest.size, "artefacts": artefacts}
 
 
-def show(known: list[Manifest], runs: list[Run]) -> None:
+def show(known: list[Manifest], runs: list[Run] | None) -> None:
     for one in known:
         age = f"{(datetime.now(UTC) - one.made_at).total_seconds() / 3600:.1f} h old"
         state = click.style(f"{one.state: <9}", fg={"verified": "green", "failed": "red"}.get(one.state))
         click.echo(f"{one.id}  {one.kind: <9} {state} {megabytes(one.size): >12}  {age: >14}  {one.reason or ''}".rstrip())
     if not known:
         click.echo("There is no backup in the store.")
-    for run in runs:
+    for run in runs or []:
         told = f"{run.failure}: {run.reason}" if run.state == "failed" else f"{run.step or ''} {megabytes(run.plain_bytes)} read"
         click.echo(f"{run.id}  {run.task: <9} {run.state: <9} {told}")

@@ -133,7 +133,10 @@ def settle(yes: bool, as_json: bool) -> None:
     settings = settings_with_servers()
     assert settings.database_url is not None
     configure_logging(msgspec.structs.replace(settings, log_level="ERROR"), "backup")
-    ready = asyncio.run(make_ready(settings, place_of(settings), settings.database_url, tell))
+    try:
+        ready = asyncio.run(make_ready(settings, place_of(settings), settings.database_url, tell))
+    except POSTGRES_AWAY as error:
+        raise Unavailable(f"{redacted_url(settings.database_url)} cannot be made ready: {error or type(error).__name__}") from error
     click.echo(json.dumps(msgspec.to_builtins(ready)) if as_json else "\n".join(ready_lines(ready)))
 
 
