@@ -19,7 +19,7 @@ from tidings.backups import artefacts
 from tidings.backups.archive import STREAMED_LATELY, Archive, Covered
 from tidings.backups.artefacts import read_artefact
 from tidings.backups.drafts import resumable
-from tidings.backups.errors import BackupFailed, Damaged, DiskFull, Missing, WrongKey
+from tidings.backups.errors import BackupFailed, Damaged, DiskFull, Missing, StoreFailed, WrongKey
 from tidings.backups.manifest import Manifest, part_path, path_of, read_manifest
 from tidings.backups.observed import origin_of
 from tidings.backups.runs import Run, state_of
@@ -125,6 +125,14 @@ async def test_a_copy_that_is_looked_at_makes_no_backups_in_the_store_of_the_liv
     assert run.state == "failed" and "Another cluster streams into this store" in (run.reason or "")
     await archive.cover(Covered(origin.timeline + 1, "0/3000028", now - STREAMED_LATELY))
     await in_folder.good()
+
+
+async def test_a_store_that_is_away_when_a_backup_begins_costs_none(in_folder: Backups) -> None:
+    async def away(prefix: str) -> list[str]:
+        raise StoreFailed("It does not answer.")
+
+    in_folder.place.store.folders = away  # type: ignore[method-assign]
+    assert (await in_folder.run("logical")).state == "done"
 
 
 async def test_a_store_that_dies_half_way_fails_the_run_and_its_upload_is_resumed_when_it_is_back(

@@ -8,7 +8,7 @@
 SERVER is the cluster's system identifier: what is restored or promoted keeps it and has another timeline, so nothing is written over.
 """
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from tidings.backups.drafts import Place
-from tidings.backups.errors import BackupFailed, Damaged, Missing, WrongKey
+from tidings.backups.errors import BackupFailed, Damaged, Missing, StoreFailed, WrongKey
 from tidings.backups.objects import get_sealed, put_sealed
 from tidings.backups.segments import HISTORY, PARTIAL, SEGMENT, missing, number_of, position_of, timeline_of
 
@@ -43,15 +43,20 @@ async def refuse_beside_another(place: Place, server: str, timeline: int) -> Non
 
     server, timeline: of the cluster that is about to write there.
     """
-    for other in await place.store.folders(FOLDER):
-        # What cannot be read tells of nobody, and is written over.
-        with suppress(Missing, Damaged, WrongKey):
-            covered = msgspec.json.decode(await get_sealed(place, f"{FOLDER}/{other}/{COVERED}"), type=Covered)
-            if (other, covered.timeline) != (server, timeline) and covered.is_of_late(datetime.now(UTC)):
-                raise BackupFailed(
-                    f"Another cluster streams into this store: {other} on timeline {covered.timeline}, at {covered.at:%H:%M:%S} UTC; this "
-                    f"is {server} on timeline {timeline}. Run a restored copy without TIDINGS_BACKUP_URL; after a promotion wait a minute."
-                )
+    async for other, covered in streamed(place):
+        if (other, covered.timeline) != (server, timeline) and covered.is_of_late(datetime.now(UTC)):
+            raise BackupFailed(
+                f"Another cluster streams into this store: {other} on timeline {covered.timeline}, at {covered.at:%H:%M:%S} UTC; this is "
+                f"{server} on timeline {timeline}. Run a restored copy without TIDINGS_BACKUP_URL; after a promotion wait a minute."
+            )
+
+
+async def streamed(place: Place) -> AsyncIterator[tuple[str, Covered]]:
+    """What was told last of each server. What cannot be read tells of nobody, nor does a store that is away: that costs no backup."""
+    with suppress(StoreFailed):
+        for server in await place.store.folders(FOLDER):
+            with suppress(Missing, Damaged, WrongKey):
+                yield server, msgspec.json.decode(await get_sealed(place, f"{FOLDER}/{server}/{COVERED}"), type=Covered)
 
 
 class Row(NamedTuple):
