@@ -10,7 +10,7 @@ import msgspec
 
 from tidings.backups.cluster import WITHOUT_DURABILITY
 from tidings.backups.drafts import Place
-from tidings.backups.errors import Damaged, Missing
+from tidings.backups.errors import Damaged, Missing, WalBroken
 from tidings.backups.manifest import Manifest, manifests, read_manifest, write_manifest
 from tidings.backups.proofs import check_content, check_credentials, check_structure
 from tidings.backups.readiness import Ready, make_ready
@@ -37,9 +37,13 @@ async def verify(work: Work) -> Result:
     try:
         result = await proven(work, manifest, await furthest(work.place, manifest))
     except (Damaged, Missing) as error:
-        await write_down(work.place, manifest, str(error))
+        await write_down(work.place, manifest, state="failed", reason=str(error))
         raise
-    await write_down(work.place, manifest, None)
+    except WalBroken:
+        # Tried all the same: else it would be the next again, and dumps never had their turn.
+        await write_down(work.place, manifest)
+        raise
+    await write_down(work.place, manifest, state="verified", reason=None, verified_at=datetime.now(UTC))
     return result
 
 
@@ -127,12 +131,7 @@ def told_of(ready: Ready) -> Result:
     }
 
 
-async def write_down(place: Place, manifest: Manifest, reason: str | None) -> None:
-    """reason: why it is bad; None: it is good. Raises BackupFailed."""
-    now = datetime.now(UTC)
+async def write_down(place: Place, manifest: Manifest, **found: object) -> None:
+    """That it was tried now. found: members of its manifest. Raises BackupFailed."""
     known = await read_manifest(place.store, place.keys, manifest.id)
-    if reason is None:
-        known = msgspec.structs.replace(known, state="verified", reason=None, checked_at=now, verified_at=now)
-    else:
-        known = msgspec.structs.replace(known, state="failed", reason=reason, checked_at=now)
-    await write_manifest(place.store, place.keys, known)
+    await write_manifest(place.store, place.keys, msgspec.structs.replace(known, checked_at=datetime.now(UTC), **found))
