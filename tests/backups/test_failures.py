@@ -20,6 +20,7 @@ from tidings.backups.archive import STREAMED_LATELY, Archive, Covered
 from tidings.backups.artefacts import read_artefact
 from tidings.backups.drafts import resumable
 from tidings.backups.errors import BackupFailed, Damaged, DiskFull, Missing, StoreFailed, WrongKey
+from tidings.backups.journal import Journal
 from tidings.backups.manifest import Manifest, part_path, path_of, read_manifest
 from tidings.backups.observed import origin_of
 from tidings.backups.runs import Run, state_of
@@ -123,6 +124,8 @@ async def test_a_copy_that_is_looked_at_makes_no_backups_in_the_store_of_the_liv
     await archive.cover(Covered(origin.timeline + 1, "0/3000028", now))
     run = await in_folder.run("logical")
     assert run.state == "failed" and "Another cluster streams into this store" in (run.reason or "")
+    with pytest.raises(BackupFailed, match="Another cluster streams into this store"):
+        await Journal(in_folder.place, ground.database.system).advance()
     await archive.cover(Covered(origin.timeline + 1, "0/3000028", now - STREAMED_LATELY))
     await in_folder.good()
 

@@ -16,9 +16,11 @@ from typing import Any, Literal
 import asyncpg
 import msgspec
 
+from tidings.backups.archive import refuse_beside_another
 from tidings.backups.drafts import Place
 from tidings.backups.errors import BackupFailed, Damaged, Missing
 from tidings.backups.objects import get_sealed, put_sealed
+from tidings.events.lease import history_of
 from tidings.events.log import heads
 from tidings.platform.postgres import Connection
 
@@ -64,6 +66,9 @@ class Journal:
 
     async def advance_shard(self, connection: Connection, shard: int, epoch: str, head: int) -> bool:
         if self.epochs.get(shard) != epoch:
+            # Whom a copy that is looked at erases is not to be erased by the next restore.
+            server, timeline = await history_of(connection)
+            await refuse_beside_another(self.place, str(server), timeline or 0)
             self.reached[shard] = self.marked[shard] = await self.last(epoch, shard)
             self.epochs[shard] = epoch
         begin, end = self.reached[shard], min(head, self.reached[shard] + READ_AT_ONCE)
