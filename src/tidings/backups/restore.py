@@ -8,7 +8,7 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -21,7 +21,6 @@ from tidings.backups.loading import load
 from tidings.backups.manifest import Manifest
 from tidings.backups.readiness import Ready, make_ready
 from tidings.backups.recovery import Moment, Recovery, Tell
-from tidings.backups.scratch import forget
 from tidings.backups.unpacking import make_folder, refuse_if_too_small
 from tidings.errors import Misconfigured, TidingsError
 from tidings.platform.embedded.memory import Server, free_port, remember
@@ -71,9 +70,8 @@ async def restore_into_folder(settings: Settings, place: Place, manifest: Manife
     """Raises Misconfigured when the folder is not empty; BackupFailed, and then the folder is as it was."""
     begun = time.monotonic()
     refuse_unless_new(target)
-    with as_it_was_unless_done(target) as state:
+    with as_it_was_unless_done(target) as (state, folder):
         keep_keys(settings, state)
-        folder = data_folder(state, "postgres", fresh=True)
         half = folder / HALF
         make_folder(half)
         async with restored(settings, place, manifest, moment, half, {}, tell) as opened:
@@ -89,16 +87,21 @@ async def restore_into_folder(settings: Settings, place: Place, manifest: Manife
 
 
 @contextmanager
-def as_it_was_unless_done(target: Path) -> Iterator[Path]:
-    """The state folder. What failed is tried again by the same command, which wants it new. target: with keys at most, if it is there."""
+def as_it_was_unless_done(target: Path) -> Iterator[tuple[Path, Path]]:
+    """The state folder, and its cluster's. Who failed gives the same command again, and it wants them new. target: has keys at most."""
     there = {path.name for path in target.iterdir()} if target.is_dir() else None
     state = make_state(target)
+    folder = data_folder(state, "postgres", fresh=True)
     try:
-        yield state
+        yield state, folder
     except BaseException:
-        forget(state, but=there or set())
-        if there is None:
-            state.rmdir()
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            for path in state.iterdir():
+                if path.name not in (there or ()):
+                    path.unlink()
+            if there is None:
+                state.rmdir()
         raise
 
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,24 +17,17 @@ FOLDER = "scratch"
 @asynccontextmanager
 async def scratch(place: Place) -> AsyncIterator[Path]:
     """Empty, and of the servers' user. What a killed run left there is removed first: one runs at a time."""
-    state = make_state(place.spool.parent / FOLDER)
+    state = place.spool.parent / FOLDER
     # A cluster of a terabyte is many files, and the WAL is streamed meanwhile.
     await asyncio.to_thread(forget, state)
     try:
-        yield data_folder(state, "postgres", fresh=True)
+        yield data_folder(make_state(state), "postgres", fresh=True)
     finally:
         await asyncio.to_thread(forget, state)
 
 
-def forget(state: Path, but: Collection[str] = ()) -> None:
-    """Remove what lies in a state folder. but: names of what stays."""
-    for path in state.iterdir():
-        if path.name in but:
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+def forget(state: Path) -> None:
+    shutil.rmtree(state, ignore_errors=True)
     # Where root's servers keep what lies below a folder that they may not enter.
     elsewhere = SHARED / "state" / hashlib.sha256(str(state).encode()).hexdigest()[:16]
     if os.geteuid() == 0 and elsewhere.exists():
