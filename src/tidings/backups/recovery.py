@@ -86,6 +86,9 @@ class Recovery:
     async def row(self, moment: Moment) -> Row:
         """Raises WalBroken when it has a gap, and all of it is wanted."""
         row = await self.archive.row(self.wal.first, self.wal.last, moment.timeline)
+        if row.gaps:
+            # Again: one that becomes whole while they are listed may be seen by neither of its names.
+            row = await self.archive.row(self.wal.first, self.wal.last, moment.timeline)
         if row.gaps and moment.is_end:
             raise WalBroken(f"{row.told()} A restore to a moment before it is possible (--to).")
         if moment.position == self.wal.end:
