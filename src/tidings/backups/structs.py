@@ -18,7 +18,7 @@ class BackupRun(msgspec.Struct, frozen=True, kw_only=True):
     """Something that is done about backups. backup: what it makes or looks at.   asked_by: `schedule`, `cli` or an API key.
 
     step: what it is at, in words.   plain_bytes: read of the database so far; sent_bytes: in the store so far.
-    failure: one word (store, missing, damaged, key, disk, program, lost, failed).   reason: a sentence.
+    failure: one word (store, missing, damaged, wal, key, disk, program, lost, failed).   reason: a sentence.
     """
 
     id: str
