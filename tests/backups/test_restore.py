@@ -17,12 +17,14 @@ from running import Project, until
 
 from backups.ground import rows_of
 from backups.house import House, connected, is_long, opened, url_of
+from tidings.backups.archive import Covered
 from tidings.backups.errors import BackupFailed, Damaged, DiskFull, Missing, WalBroken, WrongKey
 from tidings.backups.loading import load
 from tidings.backups.manifest import Manifest, read_manifest, write_manifest
 from tidings.backups.readiness import make_ready
 from tidings.backups.recovery import Moment
 from tidings.backups.restore import Restored, restore_into_database
+from tidings.backups.segments import named, position_of, text_of
 from tidings.errors import Misconfigured
 from tidings.events.cursor import new_epoch
 from tidings.flags.store import DEPLOYMENT, set_flag
@@ -122,6 +124,21 @@ async def test_one_missing_segment_is_named_and_what_lies_before_it_can_be_resto
         assert run.reason is not None and gap in run.reason
         tried = await other.manifest(past.base.id)
         assert tried.state == "made" and tried.checked_at is not None, "no fault of its own"
+
+
+@is_long
+async def test_a_recovery_that_ends_before_what_was_streamed_is_told(house: House, past: Past) -> None:
+    """Its last record is one that cannot be read: here, since it is of zeros."""
+    async with house.other_store() as other:
+        archive = await other.archive()
+        covered = await archive.covered()
+        assert covered is not None
+        number = position_of(covered.position) // archive.segment_bytes
+        for more in (1, 2, 3):
+            await archive.put(named(covered.timeline, number + more, archive.segment_bytes), b"")
+        await archive.cover(Covered(covered.timeline, text_of((number + 3) * archive.segment_bytes), covered.at))
+        with pytest.raises(WalBroken, match="Recovery ended at"):
+            await other.restore(past.base)
 
 
 async def test_one_flipped_byte_is_found_and_nothing_is_left_in_the_folder(house: House, past: Past) -> None:
