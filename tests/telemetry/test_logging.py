@@ -25,6 +25,12 @@ logger.bind(url="https://me:canary@example.com/?token=canary", much=["y"] * 1_00
 for name in ("uvicorn.error", "arq.worker", "litestar", "asyncio"):
     logging.getLogger(name).warning("said by %s, Bearer %s", name, "canary-canary")
 warnings.warn("an old way")
+logger.info("at redis://:canary@canary-word@host")
+logger.info("a line\\x85of \\x9b2Jits own")
+try:
+    raise OSError("cleared \\x1b[2J\\x9b2J\\r\\u202812:00:00 INFO forged\\n12:00:00 INFO admin signed in")
+except OSError:
+    logging.getLogger("lib").exception("")
 
 def deep(level):
     if level == 0:
@@ -89,6 +95,11 @@ async def test_a_failure_names_what_it_belongs_to_and_ends_with_its_cause(as_jso
 
 async def test_what_nobody_caught_is_a_line_too(as_json: list[dict[str, Any]]) -> None:
     uncaught = [line for line in as_json if line["message"] == "Nobody caught ValueError"]
+async def test_a_failure_of_which_nothing_is_said_is_a_line_all_the_same(as_json: list[dict[str, Any]]) -> None:
+    [line] = [line for line in as_json if line["message"] == ""]
+    assert line["exception"].startswith("Traceback") and "OSError: cleared" in line["exception"]
+
+
     assert [line["level"] for line in uncaught] == ["CRITICAL"] * 2
     assert all("deep" in line["exception"] for line in uncaught)
 

@@ -121,7 +121,7 @@ def write_json(message: Any) -> None:
     line |= {key: value for key, value in record["extra"].items() if key != "process"}
     if record["exception"] is not None:
         # The text after the message is the traceback, as loguru has formatted it.
-        line["exception"] = str(message).partition(record["message"])[2].strip()
+        line["exception"] = str(message)[len(record["message"]) :].strip()
     sys.stderr.write(encoded({key: plain(value) for key, value in line.items()}) + "\n")
 
 
