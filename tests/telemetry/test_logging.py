@@ -72,6 +72,8 @@ def the(lines: list[dict[str, Any]], start: str) -> dict[str, Any]:
 
 async def test_a_line_is_one_line_and_bounded_and_tells_what_it_left_out(as_json: list[dict[str, Any]]) -> None:
     assert the(as_json, "forged")["message"] == "forged\\n12:00:00 INFO admin signed in\\x1b[31m"
+    assert the(as_json, "a line")["message"] == "a line\\x85of \\x9b2Jits own"
+    assert the(as_json, "at redis")["message"] == "at redis://***@host"
     assert "characters are left out" in the(as_json, "long")["message"]
     more = the(as_json, "with more")
     assert more["url"] == "https://***@example.com/?token=***"
@@ -93,13 +95,13 @@ async def test_a_failure_names_what_it_belongs_to_and_ends_with_its_cause(as_jso
     assert "request" not in the(as_json, "long")
 
 
-async def test_what_nobody_caught_is_a_line_too(as_json: list[dict[str, Any]]) -> None:
-    uncaught = [line for line in as_json if line["message"] == "Nobody caught ValueError"]
 async def test_a_failure_of_which_nothing_is_said_is_a_line_all_the_same(as_json: list[dict[str, Any]]) -> None:
     [line] = [line for line in as_json if line["message"] == ""]
     assert line["exception"].startswith("Traceback") and "OSError: cleared" in line["exception"]
 
 
+async def test_what_nobody_caught_is_a_line_too(as_json: list[dict[str, Any]]) -> None:
+    uncaught = [line for line in as_json if line["message"] == "Nobody caught ValueError"]
     assert [line["level"] for line in uncaught] == ["CRITICAL"] * 2
     assert all("deep" in line["exception"] for line in uncaught)
 
@@ -107,6 +109,7 @@ async def test_a_failure_of_which_nothing_is_said_is_a_line_all_the_same(as_json
 async def test_lines_for_people_say_the_same() -> None:
     text = await spoken("text")
     assert "canary" not in text
-    assert "\n12:00:00 INFO admin" not in text
-    assert "caught request=request-1 project=prj_1 trace=" + "a" * 32 + " delivery=delivery-1\nTraceback" in text
+    assert "\n12:00:00 INFO" not in text and "cleared \\x1b[2J\\x9b2J\\x0d 12:00:00 INFO forged" in text
+    assert not set(text) & set(map(chr, (*range(10), *range(11, 32), *range(127, 160), 0x2028, 0x2029)))
+    assert "caught request=request-1 project=prj_1 trace=" + "a" * 32 + " delivery=delivery-1\n  Traceback" in text
     assert "Nobody caught ValueError" in text and max(map(len, text.encode().splitlines())) <= MOST_BYTES

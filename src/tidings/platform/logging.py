@@ -6,6 +6,8 @@ import re
 import sys
 import threading
 from collections.abc import Callable
+from textwrap import indent
+from traceback import format_exception
 from types import TracebackType
 from typing import Any
 
@@ -17,7 +19,7 @@ from tidings.settings import Settings
 # A password in a URL, a bearer credential, a key or ticket in a query. Of a scheme so many letters at most: without a bound, each letter of
 # a long word began a search to its end, and 100,000 of them took minutes.
 SECRETS = (
-    (re.compile(r"\b(\w[\w+.-]{0,40}://)[^\s/@]*@"), r"\1***@"),
+    (re.compile(r"\b(\w[\w+.-]{0,40}://)[^\s/]*@"), r"\1***@"),
     (re.compile(r"\b(tdk_)\w{8,}"), r"\1***"),
     (re.compile(r"(?i)(bearer\s+)[\w.~+/=-]{8,}"), r"\1***"),
     (re.compile(r"(?i)([?&](?:ticket|token|key|api_key|access_token)=)[^&\s\"']+"), r"\1***"),
@@ -40,12 +42,12 @@ QUIET = {
 # Container runtimes cut a line at 16 KiB, and what was JSON is none any more. A traceback of ours has 2 to 6 KiB.
 MOST_BYTES = 16_000
 MOST_TEXT = 8_000
-# What would begin a line that nobody logged, or colour the reader's screen.
-CONTROLS = {number: f"\\x{number:02x}" for number in (*range(32), 127) if chr(number) not in "\t\n"} | {
-    0x0A: "\\n",
+# What would begin a line that nobody logged, or colour or clear the reader's screen: in a traceback, which has lines; in a message.
+IN_TRACEBACK = {number: f"\\x{number:02x}" for number in (*range(32), *range(127, 160)) if chr(number) not in "\t\n"} | {
     0x2028: " ",
     0x2029: " ",
 }
+CONTROLS = IN_TRACEBACK | {0x0A: "\\n"}
 
 
 def configure_logging(settings: Settings, process: str, *, prefixed: bool = False) -> None:
@@ -86,13 +88,18 @@ def text_format(prefixed: bool) -> Callable[[Any], str]:
 
     def template(record: Any) -> str:
         belongs = "".join(f" <dim>{name}={{extra[{name}]}}</dim>" for name in NAMES if name in record["extra"])
-        return head + belongs + "\n{exception}"
+        return head + belongs + "\n"
 
     return template
 
 
 def write_text(message: Any) -> None:
-    sys.stderr.write(shortened(without_secrets(str(message)), MOST_BYTES))
+    sys.stderr.write(shortened(without_secrets(str(message) + traceback_of(message.record["exception"])), MOST_BYTES))
+
+
+def traceback_of(failure: Any) -> str:
+    """Indented, so that no line of what the error says looks like one of the log. Not as loguru formats it, which cannot be told so."""
+    return "" if failure is None else indent("".join(format_exception(*failure)).translate(IN_TRACEBACK), "  ")
 
 
 def without_secrets(text: str) -> str:
