@@ -8,10 +8,11 @@ from typing import Any
 import aiohttp
 import asyncpg
 from running import Project
-from telemetry.conftest import Telling
 
+from telemetry.conftest import Telling
 from tidings import __version__
 from tidings.deliveries.sending.queue import JOB, open_queue
+from tidings.platform.telemetry.sentry import scrubbed
 
 CANARY = "canary-7Qz9+body/and=more"
 
@@ -27,9 +28,10 @@ def is_clean(telling: Telling, project: Project) -> bool:
 
 
 async def test_a_request_that_fails_is_reported_without_what_it_carried(telling: Telling) -> None:
+    """In its path neither, where people's addresses and tokens are."""
     project = await telling.new_project()
     async with without(telling, "categories"):
-        url = f"{telling.tidings.base_url}/v1/categories?note={CANARY}"
+        url = f"{telling.tidings.base_url}/v1/categories/canary-category?note={CANARY}"
         headers = project.headers | {"X-Request-Id": "failing-1", "X-Own": CANARY, "Cookie": f"own={CANARY}"}
         async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
             assert answer.status == 500
@@ -40,8 +42,16 @@ async def test_a_request_that_fails_is_reported_without_what_it_carried(telling:
     assert event["tags"] == {"process": "api", "request": "failing-1", "project": line["project"], "trace": line["trace"]}
     frames = event["exception"]["values"][-1]["stacktrace"]["frames"]
     assert any(frame["module"].startswith("tidings.") for frame in frames)
-    assert set(event.get("request", {})) <= {"method", "url"} and not any("vars" in frame for frame in frames)
+    assert line["message"] == "GET /v1/categories/{category} failed" == event["message"]
+    assert event["request"] == {"method": "GET"} and event["transaction"].endswith("get_one_category")
+    assert "canary" not in telling.tidings.log_of(telling.tidings.api) and not any("vars" in frame for frame in frames)
     assert telling.sentry.kinds == {"event"} and is_clean(telling, project)
+
+
+def test_what_fails_before_it_has_a_route_names_no_path() -> None:
+    """Sentry names it by its URL."""
+    left = scrubbed({"transaction": "/v1/unsubscribe/canary", "transaction_info": {"source": "url"}, "level": "error"}, None)
+    assert "canary" not in str(left) and left["level"] == "error"
 
 
 async def test_a_connector_that_fails_is_reported_without_its_secrets(telling: Telling) -> None:

@@ -185,7 +185,8 @@ def on_unreadable(_: Request[Any, Any, Any], error: Exception) -> Response[bytes
 
 def on_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     ERRORS.labels("api").inc()
-    logger.opt(exception=error).error("{} {} failed", request.method, request.url.path)
+    # Not its path, which may hold a person's address or a token.
+    logger.opt(exception=error).error("{} {} failed", request.method, request.scope.get("path_template") or "(no route)")
     return problem_response(TidingsError("This was not foreseen; it is in the log of the server."))
 
 

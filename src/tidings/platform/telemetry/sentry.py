@@ -1,7 +1,7 @@
 """Failures to Sentry, or to what speaks its protocol: whatever is logged as an error, from every process.
 
-What leaves is built anew from named parts: no bodies, headers, cookies, queries, variables or breadcrumbs, and texts without what looks
-like a credential. So a newer SDK that collects more tells no more.
+What leaves is built anew from named parts: no bodies, headers, cookies, paths, queries, variables or breadcrumbs, and texts without what
+looks like a credential. So a newer SDK that collects more tells no more.
 """
 
 import socket
@@ -96,11 +96,14 @@ def scrubbed(event: Mapping[str, Any], _: Any) -> Any:
     if said := event.get("message") or event.get("extra", {}).get("said"):
         left["message"] = text(said)
     if request := event.get("request"):
-        left["request"] = {"method": request.get("method"), "url": text(str(request.get("url", "")).partition("?")[0])}
+        left["request"] = {"method": request.get("method")}
     if exceptions:
         left["exception"] = {"values": [exception_of(one) for one in exceptions]}
     if left.get("transaction") == NAMELESS_JOB:
         left["transaction"] = "job"
+    if event.get("transaction_info", {}).get("source") == "url":
+        # A path, of a request that failed before it had a route.
+        left.pop("transaction", None)
     contexts = event.get("contexts", {})
     left["contexts"] = {name: part(contexts[name], members) for name, members in OF_A_CONTEXT.items() if name in contexts}
     return left
