@@ -137,4 +137,4 @@ async def first_answer(session: aiohttp.ClientSession, port: int) -> None:
 async def change_known(session: aiohttp.ClientSession, port: int) -> int:
     async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
         lines = (await answer.text()).splitlines()
-    return int(float(next(line for line in lines if line.startswith("tidings_flags_change ")).split()[1]))
+    return int(float(next(line for line in lines if line.startswith("tidings_flags_change{")).split()[1]))

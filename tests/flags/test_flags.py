@@ -92,7 +92,7 @@ async def test_where_nothing_can_be_written_flags_are_kept_in_memory(database: D
 async def change_known_to(port: int) -> int:
     """The newest change of flags that a process knows, as its /metrics says."""
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as answer:
-        [line] = [line for line in (await answer.text()).splitlines() if line.startswith("tidings_flags_change ")]
+        [line] = [line for line in (await answer.text()).splitlines() if line.startswith("tidings_flags_change{")]
     return int(float(line.split()[1]))
 
 
@@ -138,7 +138,7 @@ async def test_a_change_reaches_api_and_workers_with_redis_and_without(tidings: 
 
 
 async def test_operators_set_explain_and_look_back(tidings: Running, tmp_path: Path) -> None:
-    """Few commands, and by twos: each is a process that takes a second or two."""
+    """Few commands, and some at once: each is a process that takes a second or two."""
     settings = {"TIDINGS_DATABASE_URL": tidings.servers.database_url, "TIDINGS_REDIS_URL": tidings.servers.redis_url}
     settings |= {"TIDINGS_SECRET_KEY": SECRET, "LOGNAME": "ada", "SUDO_USER": ""}
     project, run = await tidings.new_project(), partial(tidings_command, **settings)

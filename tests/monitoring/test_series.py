@@ -25,6 +25,7 @@ async def test_more_projects_and_people_make_no_more_series(shown: Shown) -> Non
 LABELS = {
     *("server", "status", "where", "shard", "reason", "connector", "outcome", "state", "version", "python", "process", "cache", "result"),
     *("replay", "mark", "queue", "window", "objective", "kind", "step", "drill", "le"),
+    "owner",
     *("generation", "implementation", "major", "minor", "patchlevel"),
 }
 
@@ -49,6 +50,9 @@ async def test_caches_marks_budgets_queues_and_servers_are_shown(shown: Shown) -
     assert (
         planner["tidings_database_bytes"] > 0 and 0 < planner["tidings_database_connections"] < planner["tidings_database_connections_most"]
     )
+    # Of those who ask them; 0 would look as if they had never heard of a change.
+    holders = {process for process in shown.urls if "tidings_flags_change deployment" in dict(await figures(shown, process))}
+    assert holders == {"api", "deliveries"} and "tidings_flags_change" not in planner
     for process in shown.urls:
         seen = dict(await figures(shown, process))
         assert 0 < seen["tidings_disk_free_bytes"] < seen["tidings_disk_size_bytes"]

@@ -1,9 +1,9 @@
 """The deployment's flags as a process knows them: asked without waiting, and always the newest it could get.
 
-A change is an event of the log, so a process that follows the log (`heard`) reads it as soon as it comes by. Every process asks PostgreSQL
-besides, twice a second, whether there is anything new: that is all of it in workers, and the safety net elsewhere. While PostgreSQL is
-away the last value stays, across a restart from a file in the state folder (where that can be written); before anything was ever read,
-each flag has the default of whoever asks.
+API processes and deliveries workers hold them. A change is an event of the log, so a process that follows the log (`heard`) reads it as
+soon as it comes by. Each asks PostgreSQL besides, twice a second, whether there is anything new: that is all of it in workers. While
+PostgreSQL is away the last value stays, across a restart from a file in the state folder (where that can be written); before anything was
+ever read, each flag has the default of whoever asks.
 """
 
 import asyncio
@@ -109,7 +109,7 @@ class Flags:
         self.take(rows)
         # What came between the two statements is read again next time.
         self.seen = newest
-        FLAGS_CHANGE.set(newest)
+        FLAGS_CHANGE.labels("deployment").set(newest)
         if self.state_dir is not None:
             keep(self.state_dir, rows)
 

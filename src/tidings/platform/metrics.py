@@ -52,7 +52,8 @@ DELIVERIES_OVERDUE = Gauge("tidings_deliveries_overdue_seconds", "For how long t
 BREAKERS = Gauge("tidings_breakers", "Destinations that are not switched off, by their breaker", ["connector", "state"])
 LEASES = Gauge("tidings_deliveries_leased", "Deliveries that are queued for a worker or under way")
 PLANNER_LAG = Gauge("tidings_planner_lag_events", "Events of the log that have not been turned into deliveries", ["shard"])
-FLAGS_CHANGE = Gauge("tidings_flags_change", "The newest change of the deployment's flags that this process knows; alike everywhere")
+# Of API processes and deliveries workers, which ask them. With a label, because one without is shown as 0 by every process.
+FLAGS_CHANGE = Gauge("tidings_flags_change", "The newest change of the flags that this process knows; alike in all that ask", ["owner"])
 HALTED = Gauge("tidings_connectors_halted", "1 where a connector is halted", ["connector"])
 BURN_RATE = Gauge(
     "tidings_service_burn_rate",
