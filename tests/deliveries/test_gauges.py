@@ -2,13 +2,17 @@
 
 from typing import Any
 
+import pytest
 from prometheus_client import Gauge
 
 from deliveries.conftest import Deliveries
 from deliveries.levels_ground import MINUTE, NOON, Levels, levels
 from tidings.deliveries.levels.burning import observe_levels
 from tidings.deliveries.levels.gauges import observe_ledger
+from tidings.deliveries.sending.queue import open_queue
 from tidings.platform.metrics import BUDGET_LEFT, BURN_RATE, HALTED, LEVELS_MISSED
+from tidings.platform.redis import REDIS_AWAY
+from workers.planner import Planner
 
 __all__ = ["levels"]
 
@@ -60,3 +64,10 @@ async def test_a_halted_connector_is_shown_all_the_time_and_one_that_goes_on_no_
         await observe_ledger(connection, NOON)
     assert scraped.shown == [{"webhook"}] * len(scraped.shown)
     assert connectors(HALTED) == set()
+
+
+async def test_the_ledger_is_counted_and_rested_from_while_redis_is_away(api: Deliveries) -> None:
+    planner = Planner(api.database.system, open_queue("redis://127.0.0.1:1/0"))
+    assert await planner.observe() is False
+    with pytest.raises(REDIS_AWAY):
+        await planner.observe_queue()
