@@ -1,6 +1,7 @@
-"""A deliveries worker that is told to end does, wherever it is just then."""
+"""A deliveries worker that is told to end does, wherever it is just then; and it makes no noise about jobs that nobody took in time."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, cast
@@ -8,9 +9,11 @@ from typing import Any, cast
 import pytest
 from cancelling import ENDS_WITHIN_S, ends_when_told_at
 from redis.exceptions import ConnectionError as RedisLost
-from running import Servers
+from running import Servers, until
 
+from tidings.deliveries.sending.queue import JOB, QUEUE, open_queue, worker_on
 from tidings.platform import ending
+from tidings.platform.ending import end_tasks
 from workers import deliveries
 from workers.deliveries import take_jobs
 
@@ -70,3 +73,20 @@ async def test_it_ends_though_that_was_swallowed(
     ended, _ = await asyncio.wait([taking], timeout=ENDS_WITHIN_S)
     assert ended
     assert taking.cancelled()
+
+
+async def test_a_job_that_nobody_took_in_time_is_told_in_a_line(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    queue = open_queue(redis_url)
+    job = await queue.enqueue_job(JOB, ["id"])
+    assert job is not None
+    await queue.delete(f"arq:job:{job.job_id}")
+    working = asyncio.create_task(worker_on(queue, NOBODY.deliver).async_run())
+
+    async def is_gone() -> bool:
+        return not await queue.zcard(QUEUE)
+
+    await until(is_gone)
+    await end_tasks([working])
+    await queue.aclose(close_connection_pool=True)
+    told = [(record.getMessage(), record.exc_info) for record in caplog.records if record.levelno >= logging.WARNING]
+    assert told == [(f"job {job.job_id} expired", None)]

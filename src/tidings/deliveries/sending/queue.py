@@ -7,6 +7,7 @@ ARQ's own retries, results or schedules is used. Jobs are msgpack: ARQ's pickle 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -29,6 +30,9 @@ POLL_S = 0.01
 # Ends those who were left behind by a fault of ours. A job only claims and starts; it waits while its worker is full.
 JOB_TIMEOUT_S = 120
 JOBS_AT_ONCE = 20
+
+# ARQ encodes why it gives a job up, though no result is kept. That is an exception; refused, it would be a traceback in the log for each.
+encode = partial(msgspec.msgpack.encode, enc_hook=str)
 
 
 def open_queue(redis_url: str) -> ArqRedis:
@@ -92,6 +96,6 @@ def worker_on(queue: ArqRedis, deliver: Callable[[Sequence[str]], Awaitable[None
         retry_jobs=False,
         log_results=False,
         health_check_interval=30,
-        job_serializer=msgspec.msgpack.encode,
+        job_serializer=encode,
         job_deserializer=msgspec.msgpack.decode,
     )
