@@ -60,41 +60,52 @@ async def open_stream(
     """Raises TooMany, Malformed or Unavailable before anything was sent; ends when the stream is live, or over."""
     edge.refuse_when_draining()
     await edge.admission.admit(visitor.subscriber, visitor.tenant.id)
-    connection: Connection | None = None
-    running: asyncio.Task[None] | None = None
+    # From then on it is the connection that leaves when it ends.
+    is_open = False
     try:
         with Watching(edge.hub, visitor.subscriber) as watch:
             replay, reason = await start_of(edge, visitor, cursor, watch)
-            detach = (scope.get("extensions") or {}).get(EXTENSION)
-            if detach is not None:
-                detach.prepare()
-            await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS if detach else HEADERS[:-1])})
-            OPENED.inc()
-            candidate = Connection(edge.hub, replay.shard, visitor, new_number())
-            head = b""
-            if detach is None:
-                transport = AsgiTransport(send, receive, candidate)
-                transport.begin()
-                running = asyncio.create_task(transport.run())
-            else:
-                taken = detach(candidate)
-                if taken is None:
-                    return
-                head = taken
-            connection = candidate
+            connection = Connection(edge.hub, replay.shard, visitor, new_number())
+            attached = await attach(connection, scope, receive, send)
+            if attached is None:
+                return
+            is_open = True
+            head, running = attached
             begin(connection, replay, reason, head)
-            try:
-                take_endings_since(edge.hub, endings_seen)
-                await catch_up(edge.hub, connection, replay)
-            except (Unavailable, *POSTGRES_AWAY) as error:
-                # The head is out, so no problem can be answered any more; the client comes back to the same cursor.
-                logger.debug("a replay was given up: {}", error)
-                connection.close_with(told("reconnect", {"reason": "unavailable"}, retry_ms=jittered_retry()), "unavailable")
+            await go_live(edge.hub, connection, replay, endings_seen)
     finally:
-        if connection is None:
+        if not is_open:
             edge.admission.release(visitor.subscriber, visitor.tenant.id)
     if running is not None:
         await running
+
+
+async def attach(connection: Connection, scope: Any, receive: Any, send: Any) -> tuple[bytes, asyncio.Task[None] | None] | None:
+    """Send the head, and give the connection the socket, or what stands in for it: a task that lasts as long as the stream.
+
+    Answers what of the head is still to be written, and that task; None when the client has gone.
+    """
+    detach = (scope.get("extensions") or {}).get(EXTENSION)
+    if detach is not None:
+        detach.prepare()
+    await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS if detach else HEADERS[:-1])})
+    OPENED.inc()
+    if detach is None:
+        transport = AsgiTransport(send, receive, connection)
+        transport.begin()
+        return b"", asyncio.create_task(transport.run())
+    head = detach(connection)
+    return None if head is None else (head, None)
+
+
+async def go_live(hub: Hub, connection: Connection, replay: Replay, endings_seen: int) -> None:
+    """The head is out, so no problem can be answered any more: a client whose replay is given up comes back to the same cursor."""
+    try:
+        take_endings_since(hub, endings_seen)
+        await catch_up(hub, connection, replay)
+    except (Unavailable, *POSTGRES_AWAY) as error:
+        logger.debug("a replay was given up: {}", error)
+        connection.close_with(told("reconnect", {"reason": "unavailable"}, retry_ms=jittered_retry()), "unavailable")
 
 
 def begin(connection: Connection, replay: Replay, reason: str | None, head: bytes) -> None:
