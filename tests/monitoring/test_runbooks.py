@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from monitoring.rules import ROOT, alerts
 
+from monitoring.rules import ROOT, alerts
 from tidings.cli.commands import main
 
 RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
@@ -55,6 +55,11 @@ def test_every_command_in_it_is_accepted(path: Path) -> None:
         assert code == 0, words
         for option in (word.partition("=")[0] for word in words if word.startswith("--")):
             assert option in text, f"tidings {' '.join(names)} has no {option}"
+
+
+@pytest.mark.parametrize("path", RUNBOOKS, ids=lambda path: path.stem)
+def test_psql_is_told_which_server(path: Path) -> None:
+    assert not re.findall(r"\bpsql (?!-h |\"\$TIDINGS_DATABASE_URL\").*", path.read_text())
 
 
 @pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
