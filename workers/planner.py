@@ -35,7 +35,8 @@ NAME = "planner"
 # Between two looks at the lanes when nothing was planned in between.
 DISPATCH_IDLE_S = 0.02
 DISPATCH_BUSY_S = 0.002
-# After so long without anything due, retries are all that can come of itself: they are seconds apart, and looking costs a core and PostgreSQL.
+# After so long without anything due, retries are all that can come of itself: they are seconds apart, and looking costs a core and
+# PostgreSQL.
 QUIET_AFTER_S = 2.0
 DISPATCH_QUIET_S = 0.16
 SWEEP_IDLE_S = 1.0
