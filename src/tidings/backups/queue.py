@@ -7,12 +7,11 @@ wait for the longest of them.
 import asyncio
 from typing import Any
 
-import msgspec
 from arq.connections import ArqRedis
-from arq.worker import Worker, func
+from arq.worker import Worker
 
-from tidings.deliveries.sending.queue import QuietWorker, encode
-from tidings.platform.redis import REDIS_AWAY, open_redis
+from tidings.platform import jobs
+from tidings.platform.redis import REDIS_AWAY
 
 QUEUE, JOB = "tidings:backups", "look"
 EXPIRES_S = 60
@@ -20,12 +19,7 @@ POLL_S = 0.5
 
 
 def open_queue(redis_url: str) -> ArqRedis:
-    return ArqRedis(
-        pool_or_conn=open_redis(redis_url).connection_pool,
-        job_serializer=msgspec.msgpack.encode,
-        job_deserializer=msgspec.msgpack.decode,
-        default_queue_name=QUEUE,
-    )
+    return jobs.open_queue(redis_url, QUEUE)
 
 
 async def wake_workers(redis_url: str) -> None:
@@ -40,22 +34,9 @@ async def wake_workers(redis_url: str) -> None:
 
 
 def worker_on(queue: ArqRedis, news: asyncio.Event) -> Worker:
-    """Sets the event at each wake, until cancelled or until Redis goes away: then it raises what REDIS_AWAY names."""
+    """Sets the event at each wake; see `jobs.worker_of`."""
 
     async def look(ctx: dict[Any, Any], *_: Any, **__: Any) -> None:
         news.set()
 
-    return QuietWorker(
-        functions=[func(look, name=JOB, max_tries=1, keep_result=0, timeout=10)],
-        redis_pool=queue,
-        queue_name=QUEUE,
-        handle_signals=False,
-        poll_delay=POLL_S,
-        keep_result=0,
-        max_tries=1,
-        retry_jobs=False,
-        log_results=False,
-        health_check_interval=30,
-        job_serializer=encode,
-        job_deserializer=msgspec.msgpack.decode,
-    )
+    return jobs.worker_of(queue, JOB, look, poll_s=POLL_S, most=1, timeout_s=10)

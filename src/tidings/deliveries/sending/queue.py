@@ -1,21 +1,17 @@
 """ARQ between dispatch and the workers: jobs that carry ids and nothing else.
 
-A job is only a call: what is to be done stands in PostgreSQL, and a lost one is found again when its leases run out. So nothing of
-ARQ's own retries, results or schedules is used. Jobs are msgpack: ARQ's pickle would let whoever writes to Redis run code here.
+A lost job is found again when its leases run out.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
-import msgspec
 from arq.connections import ArqRedis
-from arq.worker import Worker, func
+from arq.worker import Worker
 
+from tidings.platform import jobs
 from tidings.platform.metrics import QUEUE_JOBS, QUEUE_OLDEST
-from tidings.platform.redis import open_redis
 
 QUEUE = "tidings:deliveries"
 JOB = "deliver"
@@ -31,17 +27,9 @@ POLL_S = 0.01
 JOB_TIMEOUT_S = 120
 JOBS_AT_ONCE = 20
 
-# ARQ encodes why it gives a job up, though no result is kept. That is an exception; refused, it would be a traceback in the log for each.
-encode = partial(msgspec.msgpack.encode, enc_hook=str)
-
 
 def open_queue(redis_url: str) -> ArqRedis:
-    return ArqRedis(
-        pool_or_conn=open_redis(redis_url).connection_pool,
-        job_serializer=msgspec.msgpack.encode,
-        job_deserializer=msgspec.msgpack.decode,
-        default_queue_name=QUEUE,
-    )
+    return jobs.open_queue(redis_url, QUEUE)
 
 
 async def enqueue(queue: ArqRedis, ids: Sequence[str], now: datetime) -> None:
@@ -62,40 +50,10 @@ async def show_queue(queue: ArqRedis, now: datetime) -> None:
     QUEUE_OLDEST.labels("deliveries").set(max(0.0, now.timestamp() - put_at))
 
 
-class QuietWorker(Worker):
-    """Says once that Redis went away, by what it raises, and not again for each job that it had begun."""
-
-    async def main(self) -> None:
-        try:
-            await super().main()
-        finally:
-            for task in self.tasks.values():
-                task.add_done_callback(look_at)
-
-
-def look_at(ended: asyncio.Task[Any]) -> None:
-    """Nobody is told that nobody did."""
-    _ = ended.cancelled() or ended.exception()
-
-
 def worker_on(queue: ArqRedis, deliver: Callable[[Sequence[str]], Awaitable[None]]) -> Worker:
-    """Runs until cancelled, or until Redis goes away: then it raises what REDIS_AWAY names, and another one is to be made."""
+    """See `jobs.worker_of`."""
 
     async def run(ctx: dict[Any, Any], *arguments: Any, **_: Any) -> None:
         await deliver(arguments[0])
 
-    return QuietWorker(
-        functions=[func(run, name=JOB, max_tries=1, keep_result=0, timeout=JOB_TIMEOUT_S)],
-        redis_pool=queue,
-        queue_name=QUEUE,
-        handle_signals=False,
-        max_jobs=JOBS_AT_ONCE,
-        poll_delay=POLL_S,
-        keep_result=0,
-        max_tries=1,
-        retry_jobs=False,
-        log_results=False,
-        health_check_interval=30,
-        job_serializer=encode,
-        job_deserializer=msgspec.msgpack.decode,
-    )
+    return jobs.worker_of(queue, JOB, run, poll_s=POLL_S, most=JOBS_AT_ONCE, timeout_s=JOB_TIMEOUT_S)
