@@ -29,8 +29,8 @@ from loadtests.receiver import Receiver, receiver
 from tidings.deliveries.connectors.halts import halt, resume
 
 ENDPOINTS = 10
-# Of each, from the lease to the settlement. With 10, a hundred in all as with the peers, their way through the planner bounds the measure: 1,488/s
-# instead of 3,054 in the same hour.
+# Of each, from the lease to the settlement. With 10, a hundred in all as with the peers, their way through the planner bounds the measure:
+# 1,488/s instead of 3,054 in the same hour.
 AT_ONCE = 50
 # More than any sender here manages in the time.
 MOST_A_SECOND = 9000

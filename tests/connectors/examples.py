@@ -16,9 +16,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from connectors.push_service import Browser
 from outbound.ground import Handle
 
+from connectors.push_service import Browser
 from tidings.access.principals import Tenant
 from tidings.platform.postgres import Database, tenant_transaction
 from tidings.push.keys import ensure_public_key

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from connectors.far_end import LOOPBACK, claimed, reaching
 from in_process import Api
 
+from connectors.far_end import LOOPBACK, claimed, reaching
 from tidings.deliveries.connectors.connector import Reach
 from tidings.deliveries.ledger.claim import Claimed
 

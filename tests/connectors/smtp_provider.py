@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from connectors.far_end import claimed, destination
-from connectors.mail_server import PASSWORD, USER, MailServer, mail_server
-from connectors.mailing import ALICE, reaching_with
 from in_process import Api
 from outbound.authority import Authority
 from outbound.ground import names
 
+from connectors.far_end import claimed, destination
+from connectors.mail_server import PASSWORD, USER, MailServer, mail_server
+from connectors.mailing import ALICE, reaching_with
 from tidings.deliveries.connectors.connector import Destination, Reach
 from tidings.deliveries.connectors.smtp.connector import Smtp
 from tidings.deliveries.ledger.outcome import Outcome

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.far_end import FarEnd
-
 from tidings.deliveries.connectors.connector import Connector, Destination, Reach
 from tidings.deliveries.ledger.claim import Claimed
 from tidings.deliveries.ledger.outcome import Outcome

@@ -16,10 +16,10 @@ from typing import Any, cast
 import pytest
 import requests
 from aiohttp import web
-from connectors.apprise_urls import urls_of_services
-from connectors.far_end import ALLOWING, BASE_URL, PUBLIC, FarEnd, Got, claimed, destination, far_end, reaching
 from outbound.ground import OK, Server, allowing, names, serving
 
+from connectors.apprise_urls import urls_of_services
+from connectors.far_end import ALLOWING, BASE_URL, PUBLIC, FarEnd, Got, claimed, destination, far_end, reaching
 from tidings.deliveries.connectors.apprise import connector as apprise_connector
 from tidings.deliveries.connectors.apprise.carrying import MOST_REQUESTS
 from tidings.deliveries.connectors.apprise.connector import AppriseConfig, AppriseCredentials, AppriseService

@@ -9,13 +9,13 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from connectors.examples import CANARY, EXAMPLES, Example, Ground
-from connectors.far_end import ALLOWING, BASE_URL, LOOPBACK, PUBLIC, claimed, destination
 from loguru import logger
 from outbound.ground import Handle, answering, pouring, read_request, serving
 from own_database import SHARDS, own_database
 from running import Servers
 
+from connectors.examples import CANARY, EXAMPLES, Example, Ground
+from connectors.far_end import ALLOWING, BASE_URL, LOOPBACK, PUBLIC, claimed, destination
 from tidings.access.projects import create_project
 from tidings.deliveries.connectors.connector import Connector, Destination, Reach
 from tidings.deliveries.connectors.redaction import redacted

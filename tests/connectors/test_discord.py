@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from connectors.far_end import ALLOWING, BASE_URL, PUBLIC, FarEnd, Got, claimed, destination, far_end, is_in, reaching, seconds_until
 
+from connectors.far_end import ALLOWING, BASE_URL, PUBLIC, FarEnd, Got, claimed, destination, far_end, is_in, reaching, seconds_until
 from tidings.deliveries.connectors.connector import Reach
 from tidings.deliveries.connectors.discord.connector import Discord, DiscordConfig, DiscordCredentials
 from tidings.deliveries.connectors.discord.message import escaped

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from connectors.far_end import claimed
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.far_end import claimed
 from tidings.deliveries.connectors.email.address import mailbox
 from tidings.deliveries.connectors.email.config import EmailConfig, check_email_config
 from tidings.deliveries.connectors.email.letter import letter_of, one_line

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from connectors.far_end import PUBLIC, FarEnd, Got, destination, far_end, reaching
-from connectors.telling import NOTIFICATION, event, marked, send, sent
 from loguru import logger
 
+from connectors.far_end import PUBLIC, FarEnd, Got, destination, far_end, reaching
+from connectors.telling import NOTIFICATION, event, marked, send, sent
 from tidings.deliveries.connectors.connector import Destination, Reach
 from tidings.deliveries.connectors.google_analytics import connector as google_connector
 from tidings.deliveries.connectors.google_analytics.connector import GoogleAnalytics, GoogleAnalyticsConfig, GoogleAnalyticsCredentials

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+
 from connectors.far_end import PUBLIC, FarEnd, Got, destination, far_end, reaching
 from connectors.telling import NOTIFICATION, basic, marked, send, sent
-
 from tidings.deliveries.connectors.connector import Destination, Reach
 from tidings.deliveries.connectors.mixpanel import connector as mixpanel_connector
 from tidings.deliveries.connectors.mixpanel.connector import Mixpanel, MixpanelConfig, MixpanelCredentials

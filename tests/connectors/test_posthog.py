@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 from aiohttp import web
+
 from connectors.far_end import ALLOWING, PUBLIC, FarEnd, Got, destination, far_end, reaching
 from connectors.telling import NOTIFICATION, marked, send, sent
-
 from tidings.deliveries.connectors.connector import Destination, Reach
 from tidings.deliveries.connectors.posthog.connector import Posthog, PosthogConfig, PosthogCredentials, batch_url
 from tidings.errors import Invalid

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from connectors.far_end import claimed, destination
 from vault.planted import forms_of
 
+from connectors.far_end import claimed, destination
 from tidings.deliveries.connectors.connector import Destination
 from tidings.deliveries.connectors.redaction import redacted
 from tidings.deliveries.ledger.claim import Claimed

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from connectors.far_end import FarEnd, Got, destination, far_end, is_in, reaching
-from connectors.telling import NOTIFICATION, TITLE, basic, bodies, delivered, event, marked, send, sent
 from own_database import own_database
 from running import Servers
 
+from connectors.far_end import FarEnd, Got, destination, far_end, is_in, reaching
+from connectors.telling import NOTIFICATION, TITLE, basic, bodies, delivered, event, marked, send, sent
 from tidings.deliveries.connectors.analytics.fact import Fact, fact_of
 from tidings.deliveries.connectors.analytics.parts import Limits, Message, parts
 from tidings.deliveries.connectors.connector import Destination, Reach

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from connectors.far_end import ALLOWING, PUBLIC, FarEnd, Got, claimed, destination, far_end, is_in, reaching
 
+from connectors.far_end import ALLOWING, PUBLIC, FarEnd, Got, claimed, destination, far_end, is_in, reaching
 from tidings.deliveries.connectors.connector import Reach
 from tidings.deliveries.connectors.slack.connector import Slack, SlackConfig, SlackCredentials
 from tidings.deliveries.ledger.outcome import Outcome

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from connectors.far_end import ALLOWING, PUBLIC
 
+from connectors.far_end import ALLOWING, PUBLIC
 from tidings.deliveries.connectors.smtp.config import SmtpConfig, SmtpCredentials
 from tidings.deliveries.connectors.smtp.connector import Smtp
 from tidings.errors import Invalid

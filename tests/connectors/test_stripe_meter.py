@@ -16,11 +16,11 @@ import msgspec
 import pytest
 import stripe
 from aiohttp import web
-from connectors.far_end import ALLOWING, destination, reaching
-from connectors.telling import event, marked, sent
 from own_database import own_database
 from running import Servers
 
+from connectors.far_end import ALLOWING, destination, reaching
+from connectors.telling import event, marked, sent
 from tidings.deliveries.connectors.connector import Destination, Reach
 from tidings.deliveries.connectors.stripe_meter import connector as stripe_connector
 from tidings.deliveries.connectors.stripe_meter.connector import SCHEDULE, StripeMeter, StripeMeterConfig, StripeMeterCredentials

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl
 import msgspec
 import pytest
 from aiohttp import web
-from connectors.far_end import PUBLIC, FarEnd, Got, claimed, destination, far_end, is_in, reaching
 
+from connectors.far_end import PUBLIC, FarEnd, Got, claimed, destination, far_end, is_in, reaching
 from tidings.deliveries.connectors.connector import Reach
 from tidings.deliveries.connectors.twilio import connector
 from tidings.deliveries.connectors.twilio.connector import Twilio, TwilioConfig, TwilioCredentials

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from deliveries.conftest import WRITE, Deliveries
 from litestar import Litestar
 
+from deliveries.conftest import WRITE, Deliveries
 from tidings.deliveries.levels import routes
 from tidings.deliveries.levels.checking import check_levels
 from tidings.deliveries.levels.reading import get_level, list_levels

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from deliveries.conftest import Deliveries
 
+from deliveries.conftest import Deliveries
 from tidings.deliveries.categories import categories
 from tidings.deliveries.ledger.wanted import Wishes
 

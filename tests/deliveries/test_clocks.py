@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
-from deliveries.conftest import Deliveries
 
+from deliveries.conftest import Deliveries
 from tidings.deliveries.ledger import settle as settling
 from tidings.deliveries.ledger.claim import Claimed, claim, renew
 from tidings.deliveries.ledger.outcome import Outcome, next_of

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from deliveries.conftest import URL, WRITE
 from own_database import own_database
 from processes.test_command_line import as_json, tidings_command
 from running import SECRET, Project, Running, Servers, until
 from webhook_receiver import receiving
 
+from deliveries.conftest import URL, WRITE
 from tidings.deliveries.ledger.replays import advance_one
 from tidings.platform.ids import random_id, uuid7
 

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from deliveries.conftest import Deliveries
 
+from deliveries.conftest import Deliveries
 from tidings.deliveries.ledger import listing
 from tidings.deliveries.ledger.listing import first_id
 from tidings.platform.ids import uuid7

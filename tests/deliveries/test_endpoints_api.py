@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from deliveries.conftest import URL, Deliveries
 
+from deliveries.conftest import URL, Deliveries
 from tidings.deliveries.connectors.webhook.members import WebhookCredentials
 from tidings.deliveries.destinations.event_types import TYPES
 from tidings.deliveries.destinations.signing_keys import unseal

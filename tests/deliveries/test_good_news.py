@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from deliveries.conftest import Deliveries
 from running import until
 
+from deliveries.conftest import Deliveries
 from tidings.deliveries.lanes.breaker import LEAST_ATTEMPTS
 from tidings.deliveries.ledger.claim import Claimed, claim
 from tidings.deliveries.ledger.outcome import Next, Outcome

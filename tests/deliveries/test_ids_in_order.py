@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from deliveries.conftest import Deliveries
 
+from deliveries.conftest import Deliveries
 from tidings.deliveries.ledger.claim import claim
 from tidings.deliveries.ledger.dispatch import dispatch
 from tidings.deliveries.ledger.outcome import Next, Outcome

@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from deliveries.conftest import Deliveries
 from deliveries.pretended import Pretended
-
 from tidings.deliveries.connectors.halts import halt, resume
 from tidings.deliveries.connectors.registry import CONNECTORS
 from tidings.deliveries.lanes.report import report

@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from deliveries.conftest import Deliveries
 from deliveries.levels_ground import HOUR, MINUTE, NOON, SECOND, Levels, begin, levels
-
 from tidings.deliveries.levels.objectives import RULES, WINDOWS, Tally, Target, breach, budget_left, burn_rate, is_over
 
 __all__ = ["levels"]

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from deliveries.conftest import Deliveries
-from deliveries.levels_ground import DAY, HOUR, MINUTE, NOON, SECOND, End, Levels, begin, counted, levels
 from hypothesis import given as each
 from hypothesis import strategies as st
 
+from deliveries.conftest import Deliveries
+from deliveries.levels_ground import DAY, HOUR, MINUTE, NOON, SECOND, End, Levels, begin, counted, levels
 from tidings.deliveries.levels.checking import check_levels
 from tidings.deliveries.levels.latencies import ERROR, FIRST_S, percentile, slower_than
 from tidings.deliveries.levels.tallies import keep_tallies

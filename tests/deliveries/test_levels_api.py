@@ -12,12 +12,12 @@ import asyncpg
 import msgspec
 import pytest
 import uvicorn
-from deliveries.conftest import Deliveries
-from deliveries.levels_ground import HOUR, MINUTE, NOON, SECOND, Levels, app_of, begin, counted, levels
 from litestar import Litestar
 from prometheus_client import REGISTRY
 from running import listens, until
 
+from deliveries.conftest import Deliveries
+from deliveries.levels_ground import HOUR, MINUTE, NOON, SECOND, Levels, app_of, begin, counted, levels
 from tidings.deliveries.ledger.claim import Claimed
 from tidings.deliveries.ledger.outcome import Next, Outcome
 from tidings.deliveries.ledger.settle import Result

@@ -8,14 +8,14 @@ import pytest
 import stripe
 from aiohttp import web
 from connectors.test_stripe_meter import KEY, error
-from deliveries.payment_ground import PRICE, WANTED, Links, ask, metering, problem, service, shop
-from deliveries.test_commands import access, integration_of
 from in_process import Api
 from own_database import SHARDS
 from processes.test_command_line import as_json, tidings_command
 from running import Project, Running
 from webhook_receiver import receiving
 
+from deliveries.payment_ground import PRICE, WANTED, Links, ask, metering, problem, service, shop
+from deliveries.test_commands import access, integration_of
 from tidings.access.projects import create_project
 from tidings.deliveries.connectors.stripe_meter.connector import VERSION
 from tidings.deliveries.payment_links import stripe as payment_links

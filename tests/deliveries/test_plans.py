@@ -7,11 +7,11 @@ from itertools import product
 from typing import Any
 
 import pytest
-from deliveries.conftest import URL
 from own_database import SHARDS, own_database
 from plans import Explaining, Plan, rows_of
 from running import Servers
 
+from deliveries.conftest import URL
 from tidings.access.principals import KeyHolder, Tenant
 from tidings.access.projects import create_project
 from tidings.deliveries.destinations.endpoints import create_endpoint, get_endpoint, list_endpoints

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from deliveries.conftest import Deliveries
 from own_database import SHARDS
 
+from deliveries.conftest import Deliveries
 from tidings.access.principals import KeyHolder
 from tidings.access.projects import create_project
 from tidings.deliveries.destinations.rows import condition

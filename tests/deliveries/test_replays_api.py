@@ -7,9 +7,9 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from deliveries.conftest import Deliveries
 from running import until
 
+from deliveries.conftest import Deliveries
 from tidings.deliveries.ledger import replays
 from tidings.deliveries.ledger.listing import first_id
 from tidings.deliveries.ledger.replays import advance_one, move

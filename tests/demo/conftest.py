@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 from chromium import browser
-from demo.demo_page import DemoPage
 from playwright.async_api import Browser
 from running import Api, Project, Running, end_somehow
+
+from demo.demo_page import DemoPage
 
 __all__ = ["browser"]
 

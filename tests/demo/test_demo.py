@@ -2,9 +2,10 @@
 
 import re
 
-from demo.demo_page import SOON_MS, DemoPage
 from playwright.async_api import expect
 from running import Api, Project
+
+from demo.demo_page import SOON_MS, DemoPage
 
 MILLISECONDS = re.compile(r"^\d+(\.\d)? (ms|s) from click to screen$")
 

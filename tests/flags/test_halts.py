@@ -2,8 +2,8 @@
 
 import asyncpg
 import pytest
-from flags.conftest import set_
 
+from flags.conftest import set_
 from tidings.deliveries.connectors.halts import halt, halts, resume
 from tidings.errors import Invalid
 from tidings.flags.halts import OFF, ON

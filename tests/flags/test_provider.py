@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from flags.conftest import holds, knowing, set_
 from openfeature import api as openfeature
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
 
+from flags.conftest import holds, knowing, set_
 from tidings.flags.provider import TidingsProvider
 from tidings.flags.rules import Ready
 from tidings.flags.structs import Definition, Equals, Rule, Split

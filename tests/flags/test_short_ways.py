@@ -7,11 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
-from flags.conftest import holds, set_
 from outbound.ground import OK, answering, serving
 from own_database import SHARDS, own_database
 from running import SECRET, Servers
 
+from flags.conftest import holds, set_
 from tidings.access.projects import create_project
 from tidings.app import Process, create_front, open_process
 from tidings.flags.halts import OFF, ON

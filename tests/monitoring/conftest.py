@@ -1,8 +1,9 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from monitoring.shown import Shown, showing
 from running import Running
+
+from monitoring.shown import Shown, showing
 
 
 @pytest.fixture(scope="package")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+
 from monitoring.rules import DASHBOARDS, MONITORING, dashboard_expressions, run
 
 BUILD = runpy.run_path(str(MONITORING / "dashboards" / "build.py"))

@@ -10,9 +10,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from monitoring.rules import ALERTMANAGER
 from running import until
 
+from monitoring.rules import ALERTMANAGER
 from tidings.platform.embedded.memory import free_port
 
 

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 import yaml  # type: ignore[import-untyped]
-from monitoring.rules import RULES, dashboard_expressions
-from monitoring.shown import Shown, use
 from running import until
 
+from monitoring.rules import RULES, dashboard_expressions
+from monitoring.shown import Shown, use
 from tidings.platform.embedded.memory import free_port
 from tidings.releases.prometheus import NOBODY, figures_of
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+
 from monitoring.rules import ALERTMANAGER, CASES, MONITORING, ROOT, RULES, alerts, run
 
 

@@ -3,9 +3,10 @@
 from typing import Any
 
 from running import Project
-from sending.conftest import Sending, endpoint
 from standardwebhooks import Webhook
 from webhook_receiver import Receiver
+
+from sending.conftest import Sending, endpoint
 
 
 async def test_a_test_message_is_signed_as_all_others_and_shows_the_real_answer(

@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 from loguru import logger
 from running import Project, Servers, until
-from sending.conftest import Sending, deliveries, endpoint
 from webhook_receiver import Receiver
 
+from sending.conftest import Sending, deliveries, endpoint
 from tidings.deliveries.ledger.dispatch import LEASE
 from tidings.platform.ending import end_tasks
 from workers import deliveries as worker

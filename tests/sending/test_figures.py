@@ -6,9 +6,9 @@ from collections.abc import Callable
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from running import Part, Project, Running, until
-from sending.conftest import Sending, endpoint
 from webhook_receiver import Receiver
 
+from sending.conftest import Sending, endpoint
 from tidings.platform.embedded.memory import free_port
 
 Figures = dict[str, float]

@@ -5,10 +5,10 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 from running import Project, Running, until
-from sending.conftest import Sending, endpoint
-from sending.in_numbers import publish_many, rows, states, states_at, until_states
 from webhook_receiver import Received, Receiver, receiving
 
+from sending.conftest import Sending, endpoint
+from sending.in_numbers import publish_many, rows, states, states_at, until_states
 from tidings.deliveries.ledger.dispatch import MOST_OUT
 
 ENDPOINTS = 100

@@ -10,10 +10,10 @@ from typing import Any
 
 import aiohttp
 from running import Project, Running, until
-from sending.conftest import Sending
-from sending.in_numbers import publish_many, rows, states
 from webhook_receiver import Receiver
 
+from sending.conftest import Sending
+from sending.in_numbers import publish_many, rows, states
 from tidings.deliveries.lanes.breaker import LEAST_ATTEMPTS
 
 ENDPOINTS = int(os.environ.get("MANY_ENDPOINTS") or 1000)

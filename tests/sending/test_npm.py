@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from node import node_program
 from running import Project
-from sending.conftest import Sending, endpoint
 from webhook_receiver import Received, Receiver
+
+from sending.conftest import Sending, endpoint
 
 CLIENT = Path(__file__).parents[2] / "src" / "client"
 LIBRARIES = ["standardwebhooks", "svix"]

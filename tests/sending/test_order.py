@@ -10,9 +10,10 @@ from collections import Counter, defaultdict
 
 from aiohttp import web
 from running import Part, Project, until
+from webhook_receiver import Received, Receiver
+
 from sending.conftest import Sending, endpoint
 from sending.in_numbers import publish_many, rows, until_states
-from webhook_receiver import Received, Receiver
 
 EVENTS = int(os.environ.get("ORDER_EVENTS") or 2000)
 KEYS = 100

@@ -7,9 +7,10 @@ import asyncpg
 import pytest
 from aiohttp import web
 from running import Project, Running, until
+from webhook_receiver import Received, Receiver
+
 from sending.conftest import Sending, endpoint
 from sending.in_numbers import publish_many, rows, until_states
-from webhook_receiver import Received, Receiver
 
 RATE = 200
 WINDOW_S = 10.0

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from running import Project, until
+from webhook_receiver import Receiver
+
 from sending.conftest import Sending, endpoint
 from sending.in_numbers import publish_many, rows, until_states
-from webhook_receiver import Receiver
 
 COUNT = int(os.environ.get("REPLAYED") or 3000)
 # So many are published and delivered; the others stand in the ledger as if they had been.

@@ -6,9 +6,10 @@ import json
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from running import Project, until
-from sending.conftest import Sending, deliveries, endpoint
 from standardwebhooks import Webhook
 from webhook_receiver import Receiver
+
+from sending.conftest import Sending, deliveries, endpoint
 
 
 async def test_a_published_notification_reaches_the_endpoint_signed(sending: Sending, project: Project, receiver: Receiver) -> None:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from running import Project, until
+from webhook_receiver import Receiver
+
 from sending.conftest import Sending, deliveries, endpoint
 from sending.in_numbers import rows
-from webhook_receiver import Receiver
 
 # As the specification has them: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h.
 WAITS_S = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)

@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 import pytest
 from running import Servers, until
+
 from sources.conftest import (
     GITHUB_SECRET,
     INVOICE_PAID,
@@ -21,7 +22,6 @@ from sources.conftest import (
     standard_headers,
     stripe_headers,
 )
-
 from tidings.sources import inbound
 from tidings.sources.history import keep_events
 

@@ -7,8 +7,8 @@ import standardwebhooks
 import stripe
 from hypothesis import given
 from hypothesis import strategies as st
-from sources.conftest import SECRETS, STANDARD_SECRET, STRIPE_SECRET, github_headers, invoice, standard_headers, stripe_headers
 
+from sources.conftest import SECRETS, STANDARD_SECRET, STRIPE_SECRET, github_headers, invoice, standard_headers, stripe_headers
 from tidings.sources.signatures import is_signed
 
 AT = 1_764_000_000

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from sources.conftest import (
     BASE_URL,
     INVOICE_PAID,
@@ -17,7 +18,6 @@ from sources.conftest import (
     standard_headers,
     stripe_headers,
 )
-
 from tidings.platform.postgres import tenant_connection
 
 HERE = "/v1/sources"

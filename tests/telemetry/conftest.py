@@ -11,10 +11,10 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from own_database import SHARDS, own_database
 from running import SECRET, Part, Project, Running, Servers, end_somehow
-from telemetry.collector import Collector, collecting
-from telemetry.sentry_house import SentryHouse, sentry_house
 from webhook_receiver import Receiver, receiving
 
+from telemetry.collector import Collector, collecting
+from telemetry.sentry_house import SentryHouse, sentry_house
 from tidings.settings import Settings
 
 # Of Redis: other tests' workers must not take what is queued here.

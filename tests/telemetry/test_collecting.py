@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 from running import until
-from telemetry.conftest import Telling
 from webhook_receiver import Receiver, receiving
+
+from telemetry.conftest import Telling
 
 LOGGING = Path(__file__).parents[2] / "k8s" / "logging"
 # What a line may have, by docs/observability.md.

@@ -4,6 +4,7 @@ import re
 
 import aiohttp
 import pytest
+
 from telemetry.conftest import Telling
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -15,13 +15,13 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 from own_database import own_database
 from running import SECRET, Part, Project, Running, Servers, until
-from vault.far_ends import FarEnd
 
 from tidings.cli.children import Own
 from tidings.platform.embedded.memory import free_port
 from tidings.platform.postgres import open_database
 from tidings.platform.redis import open_redis
 from tidings.settings import Settings
+from vault.far_ends import FarEnd
 
 LED = Path(__file__).parent / "led.py"
 # Those who send anything.

@@ -14,6 +14,7 @@ from typing import Any
 
 from processes.test_command_line import tidings_command
 from running import Servers, until
+
 from vault.far_ends import FarEnd, far_ends
 from vault.house import House, house
 from vault.planted import Canaries, forms_of, planted
