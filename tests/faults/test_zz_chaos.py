@@ -13,7 +13,7 @@ from faults.deployment import Deployment
 from faults.history import summary
 from faults.load import Load
 
-SECONDS = float(os.environ.get("CHAOS_SECONDS") or 60)
+SECONDS = float(os.environ.get("CHAOS_SECONDS") or 30)
 
 
 async def test_random_kills_lose_nothing_repeat_nothing_and_keep_the_order(
