@@ -1,22 +1,17 @@
-"""One deployment for all tests of releases: PostgreSQL, Valkey, a sequencer, projections. API processes have two colours and a proxy."""
+"""Two colours of API processes and a proxy, on the PostgreSQL, Valkey, sequencer and projections of the session."""
 
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from faults.deployment import Deployment
 from proxies.proxy import binary
 from releases.ground import Ground, ground
+from running import Running
 
 # The long form: RELEASE_SECONDS=600, for each switch and each of both proxies.
 SECONDS = float(os.environ.get("RELEASE_SECONDS") or 0)
-
-
-@pytest.fixture(scope="module")
-async def deployment(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployment]:
-    async with Deployment(tmp_path_factory.mktemp("releases") / "state", apis=0, environ={"TIDINGS_DRAIN_S": "10"}) as deployment:
-        yield deployment
+DRAIN_S = 10 if SECONDS else 3
 
 
 def need(program: str) -> None:
@@ -25,14 +20,14 @@ def need(program: str) -> None:
 
 
 @pytest.fixture
-async def nginx(deployment: Deployment, tmp_path: Path) -> AsyncIterator[Ground]:
+async def nginx(tidings: Running, tmp_path: Path) -> AsyncIterator[Ground]:
     need("nginx")
-    async with ground(deployment, tmp_path, "nginx.conf", each=2 if SECONDS else 1) as here:
+    async with ground(tidings, tmp_path, "nginx.conf", 2 if SECONDS else 1, DRAIN_S) as here:
         yield here
 
 
 @pytest.fixture
-async def haproxy(deployment: Deployment, tmp_path: Path) -> AsyncIterator[Ground]:
+async def haproxy(tidings: Running, tmp_path: Path) -> AsyncIterator[Ground]:
     need("haproxy")
-    async with ground(deployment, tmp_path, "haproxy.cfg", each=2 if SECONDS else 1) as here:
+    async with ground(tidings, tmp_path, "haproxy.cfg", 2 if SECONDS else 1, DRAIN_S) as here:
         yield here

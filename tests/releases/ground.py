@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from faults.deployment import Deployment
+import aiohttp
 from proxies.proxy import OF_NGINX, binary
 from releases import unit
-from running import listens, until
+from running import Running, listens, until
 
 from tidings.platform.embedded.memory import free_port
 
@@ -29,8 +29,10 @@ SWITCHES_WITHIN_S = 1800
 class Ground:
     """each: API processes of a colour."""
 
-    def __init__(self, deployment: Deployment, folder: Path, proxy: str, each: int) -> None:
-        self.deployment = deployment
+    def __init__(self, tidings: Running, http: aiohttp.ClientSession, folder: Path, proxy: str, each: int, drain_s: float) -> None:
+        self.tidings = tidings
+        self.http = http
+        self.drain_s = drain_s
         self.folder = folder
         self.proxy = proxy
         self.servers = [name for name in SERVERS if int(name[-1]) <= each]
@@ -47,7 +49,8 @@ class Ground:
         for name in self.of(colour):
             told = {
                 "command": [sys.executable, str(HERE / "versioned.py"), "api", "--port", str(self.ports[name])],
-                "environment": self.deployment.environment()
+                "environment": self.tidings.environment
+                | {"TIDINGS_DRAIN_S": str(self.drain_s)}
                 | {"RELEASE_VERSION": version, "RELEASE_FAULT": str(self.fault) if "bad" in version else "/nowhere"},
                 "log": str(self.folder / f"{name}.log"),
             }
@@ -97,7 +100,7 @@ class Ground:
         return [binary("haproxy"), "-db", "-f", str(self.folder / self.proxy)]
 
     async def is_ready(self) -> bool:
-        async with self.deployment.http.get(f"{self.base}/health/ready") as answer:
+        async with self.http.get(f"{self.base}/health/ready") as answer:
             return answer.status == 200
 
     def configuration(self) -> str:
@@ -173,11 +176,12 @@ class Command:
 
 
 @asynccontextmanager
-async def ground(deployment: Deployment, folder: Path, proxy: str, each: int = 1) -> AsyncIterator[Ground]:
+async def ground(tidings: Running, folder: Path, proxy: str, each: int, drain_s: float) -> AsyncIterator[Ground]:
     """Blue in version 0.1.0 behind a proxy."""
-    here = Ground(deployment, folder, proxy, each)
-    try:
-        await here.begin("0.1.0")
-        yield here
-    finally:
-        await here.end()
+    async with aiohttp.ClientSession() as http:
+        here = Ground(tidings, http, folder, proxy, each, drain_s)
+        try:
+            await here.begin("0.1.0")
+            yield here
+        finally:
+            await here.end()

@@ -64,6 +64,16 @@ class Played:
         self.now = 0.0
         self.show()
 
+    def write_plan(self) -> Path:
+        """For a command."""
+        lines = [f'state = "{self.plan.state}"', 'live = "blue"']
+        lines += ["[proxy]", f'kind = "nginx"\nfile = "{self.file}"\ncheck = ["true"]\nreload = ["true"]']
+        for address, colour in self.colours.items():
+            lines += [f"[colours.{colour}]", f'servers = {{ {colour}1 = "{address}" }}']
+        path = self.file.with_name("release.toml")
+        path.write_text("\n".join(lines))
+        return path
+
     @property
     def timing(self) -> Timing:
         return Timing(lambda: self.now, self.sleep)

@@ -2,11 +2,12 @@
 
 import json
 import os
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from releases.kubectl import State, kubectl
 
 from tidings.errors import TidingsError
 from tidings.releases.cluster import Overlay, promote, rollback, selectors, wait
@@ -42,34 +43,26 @@ def rollout(name: str) -> dict[str, Any]:
 
 
 class Cluster:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.state: dict[str, list[dict[str, Any]]] = {
+    def __init__(self) -> None:
+        self.state: State = {
             "deployments": [deployment("tidings-api", 0), deployment("tidings-stream", 0), deployment("tidings-planner", 2)],
             "rollouts.argoproj.io": [rollout("tidings-api"), rollout("tidings-stream")],
             "jobs": [{"metadata": {"name": "migrate", "creationTimestamp": "2026-11-28T10:00:00Z"}, "status": {"succeeded": 1}}],
         }
-        self.write()
-
-    def write(self) -> None:
-        self.path.write_text(json.dumps(self.state))
 
     def rollouts(self, member: str) -> set[str]:
-        return {str(one["status"][member]) for one in json.loads(self.path.read_text())["rollouts.argoproj.io"]}
+        return {str(one["status"][member]) for one in self.state["rollouts.argoproj.io"]}
 
     def images(self) -> set[str]:
-        deployments = json.loads(self.path.read_text())["deployments"]
-        return {one["spec"]["template"]["spec"]["containers"][0]["image"] for one in deployments}
+        return {one["spec"]["template"]["spec"]["containers"][0]["image"] for one in self.state["deployments"]}
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    program = tmp_path / "kubectl"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {Path(__file__).with_name("kubectl.py")} "$@"\n')
-    program.chmod(0o755)
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setenv("KUBECTL_STATE", str(tmp_path / "state.json"))
-    return Cluster(tmp_path / "state.json")
+    cluster = Cluster()
+    with kubectl(tmp_path, cluster.state):
+        yield cluster
 
 
 def test_the_new_version_is_waited_for_and_watched_beside_the_old_one(cluster: Cluster) -> None:
@@ -82,7 +75,6 @@ def test_the_new_version_is_waited_for_and_watched_beside_the_old_one(cluster: C
 
 def test_a_migration_that_failed_ends_the_waiting(cluster: Cluster) -> None:
     cluster.state["jobs"][0]["status"] = {"conditions": [{"type": "Failed", "status": "True"}]}
-    cluster.write()
     with pytest.raises(TidingsError, match="migration failed"):
         wait(PRODUCTION, QUICK)
 
@@ -95,7 +87,6 @@ def test_promotion_gives_every_rollout_the_traffic(cluster: Cluster) -> None:
 
 def test_a_version_that_argo_gave_up_is_not_promoted(cluster: Cluster) -> None:
     cluster.state["rollouts.argoproj.io"][1]["status"] |= {"phase": "Degraded", "message": "analysis failed"}
-    cluster.write()
     with pytest.raises(TidingsError, match="analysis failed"):
         promote(PRODUCTION, QUICK)
 
@@ -107,6 +98,6 @@ def test_a_rollback_leads_back_to_what_ran_before_once(cluster: Cluster, is_prom
     assert rollback(PRODUCTION, "tidings@new", QUICK)
     assert (cluster.rollouts("currentPodHash"), cluster.rollouts("stableRS"), cluster.images()) == ({"old"}, {"old"}, {"tidings@old"})
 
-    before = cluster.path.read_text()
+    before = json.dumps(cluster.state)
     assert not rollback(PRODUCTION, "tidings@new", QUICK)
-    assert cluster.path.read_text() == before
+    assert json.dumps(cluster.state) == before

@@ -1,5 +1,6 @@
 """From step to step and back, between processes that a test plays."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -8,8 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from releases.played import Played, played, quiet
+from running import until
 
+from tidings.cli import main
 from tidings.releases.signals import SIGNALS, end_by_signal
 from tidings.releases.state import read_state
 from tidings.releases.switching import roll_back, switch
@@ -91,3 +95,26 @@ def test_no_signal_ends_a_rollback(release: Played, signals: None) -> None:
     end_by_signal()
     roll_back(release.plan, done.state, tell, release.timing)
     assert everybody_is_at(release, "blue")
+
+
+async def test_a_release_whose_command_was_killed_is_taken_back_by_the_next(release: Played) -> None:
+    plan = str(release.write_plan())
+
+    def said(command: str) -> tuple[int, str]:
+        done = CliRunner().invoke(main, ["release", command, "--plan", plan])
+        return done.exit_code, done.output
+
+    async def has_half() -> bool:
+        return release.shares() == {"blue": 0.5, "green": 0.5}
+
+    words = ("-m", "tidings.cli", "release", "switch", "--plan", plan, "--steps", "50,100")
+    switching = await asyncio.create_subprocess_exec(sys.executable, *words)
+    await until(has_half, 60, "half of the traffic is at the new version")
+    switching.kill()
+    await switching.wait()
+
+    code, text = said("switch")
+    assert (code, "tidings release rollback" in text, await has_half()) == (1, True, True), text
+    code, text = said("rollback")
+    assert (code, "blue is live" in text, everybody_is_at(release, "blue")) == (0, True, True), text
+    assert said("rollback")[0] == 1
