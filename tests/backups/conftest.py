@@ -11,6 +11,7 @@ from running import Servers
 from backups.ground import Backups, Bucket, Ground
 from backups.house import House
 from backups.house import house as own_house
+from tidings.backups import streaming
 from tidings.platform.embedded.memory import free_port
 
 NAMES = {"AWS_ACCESS_KEY_ID": "root", "AWS_SECRET_ACCESS_KEY": "a-secret-of-aws"}
@@ -67,5 +68,8 @@ def in_folder(ground: Ground, database_url: str, tmp_path: Path) -> Backups:
 @pytest.fixture(scope="package")
 async def house() -> AsyncIterator[House]:
     """A deployment of its own, for base backups: they are of a whole cluster."""
-    async with own_house() as house:
-        yield house
+    with pytest.MonkeyPatch.context() as patch:
+        # Every two seconds else, for which each test that streams waits several times.
+        patch.setattr(streaming, "EVERY_S", 0.1)
+        async with own_house() as house:
+            yield house
