@@ -87,7 +87,7 @@ run: $(VENV)/.runs $(BROWSER)
 test: setup $(BROWSER) $(EXAMPLES_BUILT)
 	@$(NPM) test --silent
 	@.ci/system-packages
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not alone" $(PYTEST_ARGS) || [ $$? -eq $(NONE_CHOSEN) ]
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone" $(PYTEST_ARGS) || [ $$? -eq $(NONE_CHOSEN) ]
 	@$(BIN)/python -m pytest -m alone $(PYTEST_ARGS) || [ $$? -eq $(NONE_CHOSEN) ]
 
 check: setup $(BROWSER)
