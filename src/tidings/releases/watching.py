@@ -36,7 +36,7 @@ def watch(plan: Plan, state: State, watch_s: float, timing: Timing, was: Figures
     ours, theirs = (Watched(plan.colours[name].addresses, timing.clock) for name in (state.candidate or plan.other(state.live), state.live))
     until = timing.clock() + watch_s
     while True:
-        measure = measured(theirs.look(), was, state, thresholds)
+        measure = measured(theirs, was, state, thresholds)
         verdict = judge(ours.look(), measure, thresholds)
         if not verdict.passed:
             raise Refused(verdict)
@@ -47,15 +47,16 @@ def watch(plan: Plan, state: State, watch_s: float, timing: Timing, was: Figures
         timing.sleep(LOOKS_EVERY_S)
 
 
-def measured(now: Figures, was: Figures | None, state: State, thresholds: Mapping[str, Threshold]) -> Figures:
+def measured(live: Watched, was: Figures | None, state: State, thresholds: Mapping[str, Threshold]) -> Figures:
     """What the live colour is as a measure.
 
-    Without traffic it answers only those who ask how it is, and fails nobody, so what it was before holds too; its deliveries go on.
-    Drained, it ends its streams, which is no measure.
+    Drained, it ends its streams, which is none. Without traffic it answers only those who ask how it is, and fails nobody, so what it was
+    before holds too; its deliveries go on.
     """
-    if was is None or state.share < 100:
-        return newest(now, was, thresholds)
-    return was if state.phase == "draining" else worst(was, now, thresholds)
+    if was is not None and state.phase == "draining":
+        return was
+    now = live.look()
+    return newest(now, was, thresholds) if was is None or state.share < 100 else worst(was, now, thresholds)
 
 
 def watch_alone(plan: Plan, colour: str, watch_s: float, timing: Timing) -> Figures:
