@@ -99,7 +99,8 @@ def away(settings: Settings) -> Finding:
         "error",
         "PostgreSQL cannot be reached",
         f"{redacted_url(settings.database_url or '')}. Publishing answers 503; what was accepted is safe.",
-        ('pg_isready -d "$TIDINGS_DATABASE_URL"', "start it again, or promote its replica"),
+        # Not pg_isready: where the URL names a replica too, that one's answer is enough for it.
+        ('psql "$TIDINGS_DATABASE_URL" -c "SELECT 1"', "start it again, or promote its replica"),
         "docs/runbooks/postgres-lost.md",
     )
 
