@@ -44,6 +44,7 @@ def test_what_is_as_good_as_before_passes() -> None:
     ("figure", "bad"),
     [
         ("http_errors", changed(server_errors=30)),
+        ("refused", changed(refused=60)),
         ("stream_lag", changed(late_writes=30)),
         ("reconnects", changed(ended_streams=300)),
         ("delivery", changed(failed_attempts=20)),
@@ -110,10 +111,11 @@ def shown() -> Iterator[tuple[Shown, str]]:
         yield shown
 
 
-def text(requests: int, errors: int, opened: int, streams: int) -> str:
+def text(requests: int, errors: int, opened: int, streams: int, refused: int = 0) -> str:
     return (
         "# TYPE tidings_requests counter\n"
-        f'tidings_requests_total{{status="200"}} {requests}\ntidings_requests_total{{status="503"}} {errors}\n'
+        f'tidings_requests_total{{status="200"}} {requests - refused}\ntidings_requests_total{{status="503"}} {errors}\n'
+        f'tidings_requests_total{{status="401"}} {refused}\n'
         "# TYPE tidings_streams_opened counter\n"
         f'tidings_streams_opened_total{{replay="none"}} {opened}\n'
         "# TYPE tidings_stream_lag_seconds histogram\n"
@@ -130,9 +132,9 @@ def test_only_what_came_to_pass_while_watched_counts_also_over_a_restart(shown: 
     process.text = text(1000, 100, 500, 50)
     assert watched.look() == Figures()
 
-    now[0], process.text = 60.0, text(1010, 102, 510, 40)
+    now[0], process.text = 60.0, text(1010, 102, 510, 40, refused=3)
     seen = watched.look()
-    assert (seen.requests, seen.server_errors, seen.writes, seen.late_writes) == (12, 2, 12, 2)
+    assert (seen.requests, seen.server_errors, seen.refused, seen.writes, seen.late_writes) == (12, 2, 3, 12, 2)
     # Ten were opened, and there are ten fewer.
     assert (seen.ended_streams, seen.stream_minutes, seen.minutes) == (20, 40, 1)
 

@@ -16,6 +16,7 @@ TIMEOUT_S = 3.0
 # A process that misses one look was busy; one that misses so many is gone.
 MISSES = 3
 LATE_S = 1.0
+REFUSED = ("401", "403")
 
 
 class Sample(NamedTuple):
@@ -28,12 +29,13 @@ class Sample(NamedTuple):
 class Figures(msgspec.Struct, frozen=True):
     """late_writes: to streams, more than LATE_S after their commit.   stream_minutes: open streams, times how long.
 
-    ended_streams: whoever ended them.   failures: that nobody foresaw.   missing: processes that do not answer.
+    refused: with 401 or 403.   ended_streams: whoever ended them.   failures: that nobody foresaw.   missing: processes that do not answer.
     """
 
     minutes: float = 0.0
     requests: float = 0.0
     server_errors: float = 0.0
+    refused: float = 0.0
     writes: float = 0.0
     late_writes: float = 0.0
     stream_minutes: float = 0.0
@@ -109,6 +111,8 @@ def counted_as(name: str, labels: Mapping[str, str]) -> Iterator[tuple[str, int]
             yield "requests", 1
             if labels["status"].startswith("5"):
                 yield "server_errors", 1
+            elif labels["status"] in REFUSED:
+                yield "refused", 1
         case "tidings_stream_lag_seconds_count":
             yield "writes", 1
             yield "late_writes", 1

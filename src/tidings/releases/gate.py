@@ -29,6 +29,8 @@ class Threshold(msgspec.Struct, frozen=True):
 
 THRESHOLDS = {
     "http_errors": Threshold("server_errors", "requests", "of requests answered with 5xx", 0.01, 2, 0.05, 50),
+    # A version with another secret is ready, fails nothing, and accepts no key: 200 of 200 publishes were answered with 401.
+    "refused": Threshold("refused", "requests", "of requests answered with 401 or 403", 0.05, 2, math.inf, 50),
     "stream_lag": Threshold("late_writes", "writes", "of writes to streams more than 1 s after their commit", 0.01, 2, 0.10, 20),
     "reconnects": Threshold("ended_streams", "stream_minutes", "ends per open stream and minute", 1, 2, 30, 1),
     "delivery": Threshold("failed_attempts", "attempts", "of delivery attempts without success", 0.05, 1.5, 0.50, 20),

@@ -17,6 +17,7 @@ LEAST_MINUTES = 1.0
 QUESTIONS = {
     "requests": "sum(increase(tidings_requests_total{SELECTOR}[WINDOW]))",
     "server_errors": 'sum(increase(tidings_requests_total{SELECTOR,status=~"5.."}[WINDOW]))',
+    "refused": 'sum(increase(tidings_requests_total{SELECTOR,status=~"401|403"}[WINDOW]))',
     "writes": "sum(increase(tidings_stream_lag_seconds_count{SELECTOR}[WINDOW]))",
     "in_time": 'sum(increase(tidings_stream_lag_seconds_bucket{SELECTOR,le="1.0"}[WINDOW]))',
     "streams": "sum(avg_over_time(tidings_streams{SELECTOR}[WINDOW]))",
@@ -39,6 +40,7 @@ def figures_of(url: str, selector: str, minutes: float) -> Figures:
         minutes=minutes,
         requests=asked["requests"],
         server_errors=asked["server_errors"],
+        refused=asked["refused"],
         writes=asked["writes"],
         late_writes=max(0.0, asked["writes"] - asked["in_time"]),
         stream_minutes=asked["streams"] * minutes,
