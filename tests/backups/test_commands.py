@@ -9,6 +9,9 @@ import pytest
 from processes.test_command_line import tidings_command
 
 from backups.ground import KEY, Ground
+from tidings.backups.readiness import Ready
+from tidings.backups.restore import Restored
+from tidings.cli.backup_restore import lines_of
 from tidings.platform.embedded.memory import free_port
 
 Environment = dict[str, str]
@@ -50,3 +53,15 @@ async def test_backups_are_made_without_a_worker_and_listed_and_what_is_wrong_is
 
     code, _, err = await tidings_command("backup", "run", **environment | {"TIDINGS_BACKUP_PROGRAMS": str(tmp_path)})
     assert code == 1 and "Failed (program)" in err
+
+
+def test_the_commands_that_a_restore_names_lead_away_from_what_runs_now(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the deployment's URLs the copy's processes would serve the living database, under the copy's address."""
+    monkeypatch.setenv("TIDINGS_STREAM_REDIS_URL_FILE", "/run/secrets/redis")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    ready = Ready(migrated=[], epochs={0: "a1b2c3d4"}, replayed={}, held=0)
+    lines = lines_of(Restored("20261128T020000Z-k3v9w2", "physical", 1.0, ready, "/restored/postgres/data", "/restored"))
+    elsewhere = "-u TIDINGS_DATABASE_URL -u TIDINGS_REDIS_URL -u TIDINGS_STREAM_REDIS_URL_FILE TIDINGS_STATE_DIR=/restored tidings run"
+    assert f"  To run it    env {elsewhere}" in lines
+    assert any(line.startswith(f"  To look at   env -u TIDINGS_BACKUP_URL {elsewhere}") for line in lines)

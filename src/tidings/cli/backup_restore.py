@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -29,6 +30,10 @@ from tidings.settings import Settings, redacted_url
 
 URLS = ("postgresql://", "postgres://")
 SHOWN_PER = 100
+# `tidings run` starts servers of its own only where none are named: with the deployment's URLs the copy's processes would serve, and send
+# the deliveries of, what runs now.
+OF_THE_DEPLOYMENT = ("TIDINGS_DATABASE_URL", "TIDINGS_REDIS_URL", "TIDINGS_STREAM_REDIS_URL")
+OF_THE_STORE = ("TIDINGS_BACKUP_URL",)
 
 
 @click.command("verify")
@@ -197,9 +202,16 @@ def lines_of(restored: Restored) -> list[str]:
     if restored.data is not None:
         lines.append(f"  Cluster      {restored.data}")
     if restored.state is not None:
-        lines.append(f"  To run it    TIDINGS_STATE_DIR={restored.state} tidings run")
-        lines.append("  To look at   the same with `env -u TIDINGS_BACKUP_URL`, as long as what it was restored from still runs")
+        run = f"TIDINGS_STATE_DIR={restored.state} tidings run"
+        lines.append(f"  To run it    {without(OF_THE_DEPLOYMENT)}{run}")
+        lines.append(f"  To look at   {without(OF_THE_STORE + OF_THE_DEPLOYMENT)}{run}   # as long as what it was restored from still runs")
     return lines + ready_lines(restored.ready)
+
+
+def without(names: Iterable[str]) -> str:
+    """What takes those of them out of the environment that are in it, to stand before a command."""
+    found = [given for name in names for given in (name, f"{name}_FILE") if given in os.environ]
+    return f"env {' '.join(f'-u {name}' for name in found)} " if found else ""
 
 
 def ready_lines(ready: Ready) -> list[str]:
