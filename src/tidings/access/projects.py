@@ -8,7 +8,7 @@ from tidings.access.keys import NewKeyRow, insert_key
 from tidings.access.principals import Tenant
 from tidings.access.scopes import EVERYTHING
 from tidings.platform.ids import random_id
-from tidings.platform.postgres import Database
+from tidings.platform.postgres import Connection, Database
 
 ACTOR = "system:cli"
 
@@ -23,8 +23,14 @@ async def create_project(database: Database, name: str, shards: int) -> tuple[Te
     async with database.system.acquire() as connection, connection.transaction():
         project = await connection.fetchval("INSERT INTO projects (key, name, shard) VALUES ($1, $2, $3) RETURNING id", key, name, shard)
         tenant = Tenant(project, key, shard)
-        _, secret = await insert_key(connection, tenant, NewKeyRow(name="First key", scopes=[EVERYTHING]), ACTOR)
+        secret = await key_to_everything(connection, tenant, "First key")
     return tenant, secret
+
+
+async def key_to_everything(connection: Connection, tenant: Tenant, name: str) -> str:
+    """The secret of a new API key. Called last in a transaction."""
+    _, secret = await insert_key(connection, tenant, NewKeyRow(name=name, scopes=[EVERYTHING]), ACTOR)
+    return secret
 
 
 class ProjectRow(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tidings.access.projects import create_project
+from tidings.access.projects import create_project, find_project, key_to_everything
 from tidings.access.secret import hash_of
 from tidings.cli.configuration import demo_file
 from tidings.errors import Unauthenticated
@@ -33,20 +33,29 @@ def read_demo(settings: Settings) -> Demo | None:
 
 
 async def make_demo(settings: Settings, base_url: str) -> Demo:
-    """The demo project, made if this database does not have it or its key has ended; written to demo.json for this address."""
+    """The demo project, made if this database does not have it, with another key if its own ended; in demo.json for this address."""
     assert settings.database_url is not None
     load_secret(settings)
     demo = read_demo(settings)
     database = await open_database(settings.database_url, tenant_size=1, system_size=1, name="tidings run")
     try:
         if demo is None or not await is_known(database, demo):
-            tenant, api_key = await create_project(database, "Demo", settings.shards)
-            demo = Demo(base_url, api_key, tenant.key)
+            demo = await made_again(database, settings, base_url, demo)
     finally:
         await database.close()
     demo.base_url = base_url
     write_private(demo_file(settings), msgspec.json.format(msgspec.json.encode(demo)) + b"\n")
     return demo
+
+
+async def made_again(database: Database, settings: Settings, base_url: str, before: Demo | None) -> Demo:
+    """In the project of before, if there is one: after another secret, commands that name no project would be led away from its data."""
+    tenant = None if before is None else await find_project(database, before.project)
+    if before is None or tenant is None:
+        tenant, api_key = await create_project(database, "Demo", settings.shards)
+        return Demo(base_url, api_key, tenant.key)
+    async with database.system.acquire() as connection, connection.transaction():
+        return Demo(base_url, await key_to_everything(connection, tenant, "Demo"), tenant.key, before.subscriber)
 
 
 async def is_known(database: Database, demo: Demo) -> bool:
