@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 from loguru import logger
 
+from tidings.errors import TidingsError
 from tidings.platform.ending import end_if_told
 from tidings.platform.metrics import ERRORS
 from tidings.platform.postgres import NOT_YET, POSTGRES_AWAY, open_pool
@@ -35,9 +36,10 @@ async def keep_doing(where: str, what: str, work: Callable[[], Awaitable[bool]],
             troubled = False
         except Exception as error:  # one bad row must not end the process that serves all the others
             if not troubled:
-                # A server that is away is no riddle; anything else is told with its traceback.
-                cause = None if isinstance(error, (*POSTGRES_AWAY, *REDIS_AWAY)) else error
-                logger.opt(exception=cause).warning("{}: {}; trying again", what, type(error).__name__)
+                # A server that is away is no riddle, nor what was foreseen; anything else is told with its traceback.
+                cause = None if isinstance(error, (TidingsError, *POSTGRES_AWAY, *REDIS_AWAY)) else error
+                told = str(error) if isinstance(error, TidingsError) else type(error).__name__
+                logger.opt(exception=cause).warning("{}: {}; trying again", what, told)
                 ERRORS.labels(where).inc()
             troubled, has_worked = True, False
         end_if_told()

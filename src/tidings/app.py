@@ -200,7 +200,8 @@ async def check_request(request: Request[Any, Any, Any]) -> None:
 
 
 async def count_answer(response: Response[Any]) -> Response[Any]:
-    REQUESTS.labels(response.status_code).inc()
+    # None: of a GET that answers bytes of its own, whose status is the route's.
+    REQUESTS.labels(response.status_code or 200).inc()
     return response
 
 

@@ -18,7 +18,7 @@ async def test_more_projects_and_people_make_no_more_series(shown: Shown) -> Non
         for name, labels in series:
             for label, value in labels:
                 assert label in LABELS, (name, label)
-                assert not value.startswith(("prj_", "ep_", "http", "alice", "team")), (name, label, value)
+                assert not value.startswith(("prj_", "ep_", "http", "alice", "team", "None")), (name, label, value)
 
 
 # Each with few values: of ours, of HTTP, of Python.
