@@ -120,7 +120,7 @@ async def test_metrics_are_by_connector(api: Deliveries, levels: Levels) -> None
     before = [figure("tidings_deliveries_total", outcome=outcome) for outcome in ("delivered", "dead", "pending")]
     results = [result(state, now) for state in ("delivered", "delivered", "dead", "pending")]
     unwritten = result("delivered", now)
-    count_settled([*results, unwritten], {one.of.id for one in results}, lambda _: "webhook")
+    count_settled([*results, unwritten], {one.of.key for one in results}, lambda _: "webhook")
     after = [figure("tidings_deliveries_total", outcome=outcome) for outcome in ("delivered", "dead", "pending")]
     assert [b - a for a, b in zip(before, after, strict=True)] == [2, 1, 0]
     assert figure("tidings_delivery_seconds_bucket", le="2.5") - figure("tidings_delivery_seconds_bucket", le="1.0") >= 2
