@@ -27,8 +27,8 @@ def release(tmp_path: Path) -> Iterator[Played]:
 
 @pytest.fixture
 def signals() -> Iterator[None]:
-    """What the process does at each, which is put back."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    """As in a terminal, also where the suite runs under `nohup`. What the process does at each is put back."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
