@@ -20,12 +20,12 @@ SHARDS = 2
 
 
 @asynccontextmanager
-async def own_database(servers: Servers) -> AsyncIterator[tuple[str, Database]]:
+async def own_database(servers: Servers, shards: int = SHARDS) -> AsyncIterator[tuple[str, Database]]:
     """Its URL and its pools."""
     name = f"own_{uuid4().hex[:12]}"
     url = urlunsplit(urlsplit(servers.database_url)._replace(path=f"/{name}"))
     await execute(servers, f"CREATE DATABASE {name}")
-    await migrate(url, SHARDS, new_epoch)
+    await migrate(url, shards, new_epoch)
     database = await open_database(url, tenant_size=8)
     yield url, database
     await database.close()
