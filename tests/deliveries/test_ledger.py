@@ -1,111 +1,20 @@
 """The ledger's own rules, statement by statement on a real PostgreSQL. A clock is an argument."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 import pytest
 
 from deliveries.conftest import Deliveries
+from deliveries.ledger_ground import SECOND, Ledger, ledger
 from tidings.access.projects import create_project
 from tidings.deliveries.lanes.report import report
-from tidings.deliveries.ledger.claim import AttemptKey, Claimed, claim
-from tidings.deliveries.ledger.dispatch import LEASE, dispatch
-from tidings.deliveries.ledger.hold import hold_next
-from tidings.deliveries.ledger.lost import take_back
-from tidings.deliveries.ledger.outcome import Next, Outcome, next_of
-from tidings.deliveries.ledger.plan import plan_next
-from tidings.deliveries.ledger.settle import Result, settle
-from tidings.deliveries.ledger.wanted import Wishes
+from tidings.deliveries.ledger.dispatch import LEASE
+from tidings.deliveries.ledger.outcome import Next, Outcome
+from tidings.deliveries.ledger.settle import Result
 from tidings.deliveries.sending.settler import Settler
 
-SECOND = timedelta(seconds=1)
-
-
-class Ledger:
-    """What the planner and the workers do, one step at a time."""
-
-    def __init__(self, api: Deliveries) -> None:
-        self.api = api
-        self.wishes = Wishes()
-        self.now = datetime.now(UTC)
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Any]:
-        async with self.api.database.system.acquire() as connection:
-            yield connection
-
-    async def happen(self, kind: str = "notification.created", **data: Any) -> None:
-        """An event of the project in the log, as the sequencer writes it."""
-        tenant = self.api.tenant
-        async with self.connection() as connection, connection.transaction():
-            position = await connection.fetchval("UPDATE shards SET head = head + 1 WHERE shard = $1 RETURNING head", tenant.shard)
-            await connection.execute(
-                """INSERT INTO events (shard, position, project, type, notification, recipients, everyone, data, actor, accepted_at,
-                    created_at)
-                VALUES ($1, $2, $3, $4, gen_random_uuid(), '{1,2}', false, $5, 'key:test', now(), clock_timestamp())""",
-                tenant.shard, position, tenant.id, kind, json.dumps({"id": "n", "title": "t"} | data),
-            )  # fmt: skip
-
-    async def plan(self, connection: Any = None) -> int:
-        """How many deliveries were planned."""
-        planned = 0
-        async with self.connection() as own:
-            while True:
-                answer = await plan_next(connection or own, self.api.tenant.shard, self.wishes)
-                planned += answer.deliveries
-                if answer.is_all:
-                    return planned
-
-    async def dispatch(self, most_out: int = 1000, later: timedelta = timedelta(0)) -> list[str]:
-        async with self.connection() as connection:
-            return (await dispatch(connection, datetime.now(UTC) + later, most_out)).ids
-
-    async def claim(self, ids: Sequence[str], worker: str = "w1") -> list[Claimed]:
-        async with self.connection() as connection:
-            return await claim(connection, ids, worker)
-
-    async def settle(
-        self, claimed: Sequence[Claimed], kind: Any = "delivered", schedule: Sequence[int] = (60,), **more: Any
-    ) -> set[AttemptKey]:
-        outcome = Outcome(kind=kind, reason="test", **more)
-        now = datetime.now(UTC)
-        results = [Result(one, outcome, next_of(outcome, one.number - one.round, schedule, now, lambda: 0.5), now) for one in claimed]
-        async with self.connection() as connection:
-            return await settle(connection, results)
-
-    async def take_back(self, later: timedelta, never_twice: Sequence[str] = ()) -> bool:
-        async with self.connection() as connection:
-            return await take_back(connection, datetime.now(UTC) + later, never_twice)
-
-    async def hold(self) -> None:
-        async with self.connection() as connection:
-            while await hold_next(connection):
-                pass
-
-    async def rows(self) -> list[Any]:
-        sql = "SELECT * FROM deliveries WHERE project = $1 ORDER BY position, id"
-        return list(await self.api.database.system.fetch(sql, self.api.tenant.id))
-
-    async def states(self) -> list[str]:
-        return [row["state"] for row in await self.rows()]
-
-    async def attempts(self) -> list[tuple[int, str | None]]:
-        sql = "SELECT number, outcome FROM attempts WHERE project = $1 ORDER BY delivery, number"
-        return [tuple(row) for row in await self.api.database.system.fetch(sql, self.api.tenant.id)]
-
-
-@pytest.fixture
-async def ledger(api: Deliveries) -> Ledger:
-    ledger = Ledger(api)
-    # What other tests left in these shards is none of this one's business.
-    await api.database.system.execute("UPDATE planned SET position = head FROM shards WHERE shards.shard = planned.shard")
-    await api.database.system.execute("UPDATE lanes SET due_at = NULL")
-    await api.database.system.execute("UPDATE deliveries SET lease_until = NULL")
-    return ledger
+__all__ = ["ledger"]
 
 
 async def test_each_event_is_planned_once_for_each_endpoint_that_wants_it(api: Deliveries, ledger: Ledger) -> None:
@@ -150,9 +59,7 @@ async def test_while_one_planner_has_a_shard_another_leaves_it_alone(api: Delive
 
 
 async def test_what_is_leased_is_not_leased_again_until_its_lease_runs_out(api: Deliveries, ledger: Ledger) -> None:
-    await api.endpoint()
-    await ledger.happen()
-    await ledger.plan()
+    await ledger.one_planned()
     [identity] = await ledger.dispatch()
     assert await ledger.dispatch(later=SECOND) == []
     assert not await ledger.take_back(LEASE - SECOND)
@@ -163,18 +70,14 @@ async def test_what_is_leased_is_not_leased_again_until_its_lease_runs_out(api: 
 
 
 async def test_a_delivery_is_attempted_by_one_worker_whatever_is_queued_twice(api: Deliveries, ledger: Ledger) -> None:
-    await api.endpoint()
-    await ledger.happen()
-    await ledger.plan()
+    await ledger.one_planned()
     ids = await ledger.dispatch()
     assert len(await ledger.claim(ids, "w1")) == 1
     assert await ledger.claim(ids, "w2") == []
 
 
 async def test_a_worker_that_was_given_up_for_lost_writes_nothing_when_it_comes_back(api: Deliveries, ledger: Ledger) -> None:
-    await api.endpoint()
-    await ledger.happen()
-    await ledger.plan()
+    await ledger.one_planned()
     lost = await ledger.claim(await ledger.dispatch(), "w1")
     assert await ledger.take_back(LEASE + SECOND)
     taken_over = await ledger.claim(await ledger.dispatch(later=LEASE + 2 * SECOND), "w2")
@@ -189,9 +92,7 @@ async def test_a_worker_that_was_given_up_for_lost_writes_nothing_when_it_comes_
 async def test_of_two_attempts_of_a_delivery_that_end_together_the_one_that_was_given_up_counts_for_nothing(
     api: Deliveries, ledger: Ledger
 ) -> None:
-    await api.endpoint()
-    await ledger.happen()
-    await ledger.plan()
+    await ledger.one_planned()
     [lost] = await ledger.claim(await ledger.dispatch())
     assert await ledger.take_back(LEASE + SECOND)
     [again] = await ledger.claim(await ledger.dispatch(later=LEASE + 2 * SECOND))
@@ -223,9 +124,7 @@ async def test_what_was_given_up_for_lost_ends_as_its_worker_says_when_nobody_to
 
 
 async def test_a_failed_one_is_due_when_the_schedule_says(api: Deliveries, ledger: Ledger) -> None:
-    await api.endpoint()
-    await ledger.happen()
-    await ledger.plan()
+    await ledger.one_planned()
     ids = await ledger.dispatch()
     await ledger.settle(await ledger.claim(ids), "retry")
     assert await ledger.dispatch(later=59 * SECOND) == []
@@ -380,68 +279,3 @@ async def test_what_cannot_be_written_holds_up_no_other_and_is_settled_without_i
         odd.id: ("delivered", "unwritable"),
         good.id: ("delivered", "http_200"),
     }
-
-
-class Crash(Exception):
-    pass
-
-
-class Fragile:
-    """A connection that breaks at its n-th statement: before it, or after it was done and before its answer came."""
-
-    def __init__(self, connection: Any, crash_at: int, after: bool) -> None:
-        self.connection = connection
-        self.left = crash_at
-        self.after = after
-
-    def transaction(self) -> Any:
-        return self.connection.transaction()
-
-    def __getattr__(self, name: str) -> Any:
-        async def statement(*arguments: Any) -> Any:
-            self.left -= 1
-            if self.left == 0 and not self.after:
-                raise Crash
-            answer = await getattr(self.connection, name)(*arguments)
-            if self.left == 0:
-                raise Crash
-            return answer
-
-        return statement
-
-
-async def step_through(ledger: Ledger, connection: Any) -> None:
-    """One event's whole way: planned, leased, claimed, failed once, leased again, delivered."""
-    now = datetime.now(UTC)
-    await plan_next(connection, ledger.api.tenant.shard, ledger.wishes)
-    for kind, later in (("retry", 0), ("delivered", 120)):
-        ids = (await dispatch(connection, now + later * SECOND)).ids
-        claimed = await claim(connection, ids, "w1")
-        outcome = Outcome(kind=kind, reason="test")  # type: ignore[arg-type]
-        await settle(
-            connection, [Result(one, outcome, Next("delivered") if kind == "delivered" else Next("pending", now), now) for one in claimed]
-        )
-
-
-@pytest.mark.parametrize("after", [False, True])
-async def test_killed_at_any_statement_it_is_delivered_in_the_end_and_stands_in_the_ledger_once(
-    api: Deliveries, ledger: Ledger, after: bool
-) -> None:
-    await api.endpoint()
-    crashes = 0
-    for crash_at in range(1, 100):
-        await ledger.happen()
-        try:
-            async with ledger.connection() as connection:
-                await step_through(ledger, Fragile(connection, crash_at, after))
-        except Crash:
-            crashes += 1
-        else:
-            break
-        # Whoever comes after it: plans what was not planned, takes back what nobody holds, and delivers.
-        await ledger.plan()
-        for later in (20, 200, 400):
-            await ledger.take_back(later * SECOND)
-            await ledger.settle(await ledger.claim(await ledger.dispatch(later=later * SECOND), "w2"))
-        assert await ledger.states() == ["delivered"] * crash_at, f"killed at statement {crash_at}"
-    assert crashes > 12

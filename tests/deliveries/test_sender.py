@@ -15,7 +15,7 @@ import pytest
 from running import until
 
 from deliveries.conftest import Deliveries
-from deliveries.test_ledger import SECOND, Ledger, ledger
+from deliveries.ledger_ground import SECOND, Ledger, ledger
 from tidings.deliveries.connectors.connector import Destination, Reach
 from tidings.deliveries.ledger.claim import Claimed
 from tidings.deliveries.ledger.dispatch import LEASE
@@ -141,9 +141,7 @@ async def test_what_cannot_be_opened_waits_and_uses_up_neither_its_schedule_nor_
 
 async def test_an_attempt_that_ended_is_held_until_it_is_written(api: Deliveries, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "RENEW_S", 0.05)
-    await api.endpoint()
-    await ledger.happen()
-    await ledger.plan()
+    await ledger.one_planned()
     far_end = Arriving()
     far_end.answers.clear()
 
@@ -176,9 +174,7 @@ async def test_a_worker_that_takes_over_from_itself_holds_each_attempt_until_it_
 ) -> None:
     """PostgreSQL was out of its reach for longer than a lease, while an attempt went on."""
     monkeypatch.setattr(sending, "RENEW_S", 0.05)
-    await api.endpoint()
-    await ledger.happen()
-    await ledger.plan()
+    await ledger.one_planned()
     far_end = Holding()
 
     async def one_has_ended() -> bool:
@@ -199,9 +195,7 @@ async def test_a_worker_that_takes_over_from_itself_holds_each_attempt_until_it_
 async def test_what_is_being_claimed_when_a_worker_is_told_to_stop_is_sent_and_written_and_nothing_after_it(
     api: Deliveries, ledger: Ledger
 ) -> None:
-    await api.endpoint()
-    await ledger.happen()
-    await ledger.plan()
+    await ledger.one_planned()
     ids = await ledger.dispatch()
     async with worker(api) as sender, ledger.connection() as connection:
         held = connection.transaction()
