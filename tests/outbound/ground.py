@@ -8,13 +8,17 @@ from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_network
 from typing import Any
 
+import pytest
+
+from tidings.outbound.client import Outbound, open_outbound
 from tidings.outbound.names import Names
 from tidings.outbound.networks import Network
 from tidings.settings import Settings
 
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+HEAD = b"HTTP/1.1 200 OK\r\n"
+OK = HEAD + b"Content-Length: 2\r\n\r\nok"
 
 
 class Server:
@@ -127,3 +131,13 @@ def names(known: dict[str, list[str]], **options: Any) -> Names:
         return known[name]
 
     return Names(look_up, **options)
+
+
+@pytest.fixture(scope="module")
+async def client() -> AsyncIterator[Outbound]:
+    async with open_outbound(LOCAL, names({"hooks.example": ["127.0.0.1"]})) as client:
+        yield client
+
+
+def url_of(server: Server) -> str:
+    return f"http://hooks.example:{server.port}/hook?key=hunter2"
