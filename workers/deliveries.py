@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
+from collections.abc import Callable
 
 from loguru import logger
 
@@ -56,9 +58,10 @@ async def main(settings: Settings) -> None:
             await flags.stop()
 
 
-async def take_jobs(redis_url: str, sender: Sender) -> None:
-    """ARQ's worker ends when Redis goes away, which is told once each time: then another begins as soon as it is back."""
-    clock, is_told = asyncio.get_running_loop().time, False
+async def take_jobs(redis_url: str, sender: Sender, clock: Callable[[], float] = time.monotonic) -> None:
+    """ARQ's worker ends when Redis goes away, which is told once each time: then another begins as soon as it is back.
+    clock: seconds."""
+    is_told = False
     while True:
         queue, began = open_queue(redis_url), clock()
         # A task, because redis-py in it may swallow that it was told to end, or answer with an error of Redis.

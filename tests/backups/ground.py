@@ -94,7 +94,9 @@ class Backups:
         return verified
 
     async def all(self) -> list[Manifest]:
-        return [manifest async for manifest in manifests(self.place.store, self.place.keys) if isinstance(manifest, Manifest)]
+        """In the order of time, which ids of one second are not in."""
+        known = [manifest async for manifest in manifests(self.place.store, self.place.keys) if isinstance(manifest, Manifest)]
+        return sorted(known, key=lambda manifest: manifest.made_at)
 
     async def everything_stored(self) -> list[str]:
         return sorted([stored.path async for stored in self.place.store.below("backups")])

@@ -86,8 +86,9 @@ class Wal(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """id: as in 20261128T031500Z-k3v9w2, so that ids are in the order of time.   began_at: what it holds is from then (logical) or from
-    `made_at` (physical).   checked_at: when a restore last tried it, well or not; `verified_at`: when one last proved it."""
+    """id: as in 20261128T031500Z-k3v9w2, in the order of time but for those of one second.   began_at: what it holds is from then
+    (logical) or from `made_at` (physical).   checked_at: when a restore last tried it, well or not;
+    `verified_at`: when one last proved it."""
 
     format: int = 1
     id: str
