@@ -69,6 +69,12 @@ class Stream:
                     name, _, value = line.rstrip("\n").partition(": ")
                     fields[name] = value
 
+    async def line(self, wanted: bytes) -> None:
+        """Until it comes."""
+        async with asyncio.timeout(WITHIN_S):
+            while (await self.response.content.readline()).strip() != wanted:
+                pass
+
     async def titles(self, count: int) -> list[str]:
         """Of the next notifications."""
         return [(await self.next()).data["title"] for _ in range(count)]

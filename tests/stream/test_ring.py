@@ -18,7 +18,9 @@ from stream_house import House, Stream
 from tidings.stream import ring as module
 from tidings.stream.bare import FEWEST, write_each, write_to_all
 from tidings.stream.connection import Connection
+from tidings.stream.frames import BEAT
 from tidings.stream.ring import ENTRIES, MOST_BYTES, Ring, Short, enter, fallen_short, open_ring
+from tidings.stream.wheel import BEAT_S
 
 PEOPLE = [f"person-{number}" for number in range(2 * FEWEST)]
 
@@ -158,6 +160,33 @@ async def all_of(stream: Stream) -> list[tuple[str | None, str]]:
         event = await stream.next()
         told.append((event.id, event.data["title"]))
     return told
+
+
+async def test_heartbeats_go_out_by_it(ground: Ground, stack: AsyncExitStack, sends: list[int]) -> None:
+    house = await ground.open(stack)
+    streams = [await house.listen(person) for person in PEOPLE]
+    wheel = house.edge.hub.wheel
+    bucket = wheel.buckets[(wheel.hand + 1) % BEAT_S]
+    for connection in house.edge.hub.everyone():
+        wheel.buckets[connection.bucket].discard(connection)
+        connection.bucket = (wheel.hand + 1) % BEAT_S
+        bucket.add(connection)
+    sends.clear()
+    wheel.tick(0)
+    assert sends == [len(PEOPLE)]
+    for stream in streams:
+        await stream.line(BEAT.strip())
+
+
+async def test_counts_go_out_by_it(ground: Ground, stack: AsyncExitStack, sends: list[int]) -> None:
+    house = await ground.open(stack)
+    streams = [await house.listen(person) for person in PEOPLE]
+    sends.clear()
+    await house.publish("counted", *PEOPLE)
+    for stream in streams:
+        await stream.line(b"event: inbox.counts")
+    # The notification, and what it made of their counts.
+    assert sends[:2] == [len(PEOPLE)] * 2
 
 
 async def test_one_that_does_not_read_gets_the_rest_later_and_in_order(ground: Ground, stack: AsyncExitStack, sends: list[int]) -> None:

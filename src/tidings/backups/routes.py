@@ -81,7 +81,9 @@ async def post_run(
     async with database.system.acquire() as connection:
         now = await time_of(connection)
         if not await is_followed(connection, now):
-            raise Conflict("Nobody would do it: no backups' worker has looked at this database of late. Run one, with TIDINGS_BACKUP_URL and a schedule.")
+            raise Conflict(
+                "Nobody would do it: no backups' worker has looked at this database of late. Run one, with TIDINGS_BACKUP_URL and a plan."
+            )
         run = await ask(connection, data.task, holder.actor, now)
     assert settings.redis_url is not None
     await wake_workers(settings.redis_url)

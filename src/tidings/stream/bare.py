@@ -28,9 +28,9 @@ def descriptor_of(transport: Any) -> int:
     return descriptor
 
 
-def write_to_all(ring: Ring, connections: "Collection[Connection]", data: bytes) -> None:
+def write_to_all(ring: Ring | None, connections: "Collection[Connection]", data: bytes) -> None:
     """More than the ring's room goes the usual way: that much is copying above all, and gains nothing."""
-    if len(data) > MOST_BYTES:
+    if ring is None or len(connections) < FEWEST or len(data) > MOST_BYTES:
         write_one_by_one(connections, data)
         return
     bare = [connection for connection in connections if is_bare(connection)]
@@ -45,8 +45,12 @@ def write_one_by_one(connections: "Collection[Connection]", data: bytes) -> None
         connection.write(data)
 
 
-def write_each(ring: Ring, pieces: "Mapping[Connection, bytes]") -> None:
+def write_each(ring: Ring | None, pieces: "Mapping[Connection, bytes]") -> None:
     """To each connection its own."""
+    if ring is None or len(pieces) < FEWEST:
+        for connection, data in pieces.items():
+            connection.write(data)
+        return
     bare: list[Connection] = []
     room = MOST_BYTES
     for connection, data in pieces.items():

@@ -14,7 +14,7 @@ from loguru import logger
 from tidings.events.entry import LogEvent
 from tidings.events.traced import record_written
 from tidings.platform.metrics import EVENTS_STREAMED, STREAM_LAG
-from tidings.stream.bare import FEWEST, write_each, write_one_by_one, write_to_all
+from tidings.stream.bare import write_each, write_to_all
 from tidings.stream.connection import Connection
 from tidings.stream.frames import SETTLED, frame_of
 from tidings.stream.hub import Hub
@@ -105,10 +105,7 @@ def give_to_one(hub: Hub, pending: Pending, event: LogEvent, recipient: int, fra
 def write_at_once(hub: Hub, parcel: Parcel) -> int:
     """The common case, a batch with one audience: no detour by way of `pending`."""
     audience, data = addressed(hub, parcel)
-    if hub.ring is not None and len(audience) >= FEWEST:
-        write_to_all(hub.ring, audience, data)
-    else:
-        write_one_by_one(audience, data)
+    write_to_all(hub.ring, audience, data)
     return len(audience) * len(parcel.frames)
 
 
@@ -130,11 +127,7 @@ def put(pending: Pending, connection: Connection, data: bytes) -> None:
 
 
 def flush(hub: Hub, pending: Pending) -> None:
-    if hub.ring is not None and len(pending) >= FEWEST:
-        write_each(hub.ring, {connection: whole(data) for connection, data in pending.items()})
-    else:
-        for connection, data in pending.items():
-            connection.write(whole(data))
+    write_each(hub.ring, {connection: whole(data) for connection, data in pending.items()})
     pending.clear()
 
 

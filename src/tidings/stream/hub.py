@@ -12,6 +12,7 @@ from loguru import logger
 
 from tidings.events.entry import LogEvent
 from tidings.platform.metrics import STREAMS
+from tidings.stream.bare import write_each
 from tidings.stream.connection import Connection
 from tidings.stream.memberships import Joining
 from tidings.stream.ring import Ring
@@ -48,8 +49,8 @@ class Hub:
         self.recent_endings: list[LogEvent] = []
         self.paused: set[Connection] = set()
         self.stale_counts = StaleCounts()
-        self.wheel = Wheel()
         self.ring = ring
+        self.wheel = Wheel(ring)
         # Asked when it is read: setting it cost each opening and each end 2 µs.
         STREAMS.set_function(lambda: self.wheel.count)
 
@@ -161,10 +162,7 @@ class Hub:
 
     def tell(self, words: dict[int, bytes]) -> None:
         """Something that is no event of the log, to live streams, by subscriber."""
-        for subscriber, data in words.items():
-            for connection in self.of(subscriber):
-                if connection.is_live:
-                    connection.write(data)
+        write_each(self.ring, {one: data for subscriber, data in words.items() for one in self.of(subscriber) if one.is_live})
 
     def tick(self) -> None:
         """Each second: heartbeats, tokens that expire, clients that do not read."""

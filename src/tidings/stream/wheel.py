@@ -2,8 +2,10 @@
 
 from collections import defaultdict
 
+from tidings.stream.bare import write_to_all
 from tidings.stream.connection import Connection
 from tidings.stream.frames import BEAT
+from tidings.stream.ring import Ring
 
 BEAT_S = 15
 
@@ -11,7 +13,8 @@ BEAT_S = 15
 class Wheel:
     """buckets: every connection is in one, and hears a heartbeat when the wheel comes to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, ring: Ring | None = None) -> None:
+        self.ring = ring
         self.buckets: list[set[Connection]] = [set() for _ in range(BEAT_S)]
         self.expiring: defaultdict[int, set[Connection]] = defaultdict(set)
         self.hand = 0
@@ -51,11 +54,16 @@ class Wheel:
 
     def tick(self, now: int) -> None:
         self.hand = (self.hand + 1) % BEAT_S
-        for connection in self.buckets[self.hand]:
-            if not connection.paused_at and connection.transport is not None and connection.ended is None:
-                connection.transport.write(BEAT)
+        self.beat([connection for connection in self.buckets[self.hand] if connection.is_open and not connection.paused_at])
         # Every second that has passed, not just this one: a stalled loop or a stepped clock must let nobody stay.
         for second in [second for second in self.expiring if second <= now]:
             for connection in list(self.expiring.get(second, ())):
                 connection.close("expired")
                 self.forget_expiry(connection)
+
+    def beat(self, connections: list[Connection]) -> None:
+        write_to_all(self.ring, [connection for connection in connections if connection.is_live], BEAT)
+        for connection in connections:
+            # What it waits for may take longer than a proxy's patience.
+            if not connection.is_live:
+                connection.transport.write(BEAT)
