@@ -37,7 +37,7 @@ from tidings.demo.routes import router as demo_router
 from tidings.errors import UnsupportedMediaType
 from tidings.events.wake import Waker
 from tidings.flags import routes as flag_routes
-from tidings.flags.flags import Flags
+from tidings.flags.flags import FOLLOWED_POLL_S, Flags
 from tidings.flags.known import SHORT_PUBLISH, SHORT_STREAM, SHORT_WRITE
 from tidings.notifications import inbox_routes
 from tidings.notifications import routes as notification_routes
@@ -110,7 +110,7 @@ async def open_process(settings: Settings) -> Process:
         rise_above(newest)
     redis = open_redis(settings.redis_url)
     access = AccessCache(database, settings)
-    flags = Flags(database.system, settings.state_dir)
+    flags = Flags(database.system, settings.state_dir, FOLLOWED_POLL_S)
     edge = StreamEdge(database, settings, access, partial(flags.is_on, SHORT_STREAM))
     edge.listen(access.apply)
     edge.listen(flags.heard)

@@ -1,7 +1,7 @@
 """The deployment's flags as a process knows them: asked without waiting, and always the newest it could get.
 
 API processes and deliveries workers hold them. A change is an event of the log, so a process that follows the log (`heard`) reads it as
-soon as it comes by. Each asks PostgreSQL besides, twice a second, whether there is anything new: that is all of it in workers. While
+soon as it comes by. Each asks PostgreSQL besides whether there is anything new: workers, which do not follow, twice a second. While
 PostgreSQL is away the last value stays, across a restart from a file in the state folder (where that can be written); before anything was
 ever read, each flag has the default of whoever asks.
 """
@@ -26,6 +26,8 @@ from tidings.platform.metrics import FLAGS_CHANGE
 from tidings.platform.postgres import POSTGRES_AWAY
 
 POLL_S = 0.5
+# Of a process that follows the log: only what was skipped with a history that is over is left to find. A look costs an idle one 1 ms.
+FOLLOWED_POLL_S = 5.0
 PATIENCE_S = 2.0
 ALL = """
 SELECT * FROM (SELECT DISTINCT ON (key) key, version, definition FROM flag_changes WHERE project = $1 ORDER BY key, version DESC) AS newest
@@ -34,11 +36,12 @@ WHERE definition IS NOT NULL
 
 
 class Flags:
-    """state_dir: where the last known are kept for the next start; None keeps them in memory only."""
+    """state_dir: where the last known are kept for the next start; None keeps them in memory only.   poll_s: between two looks."""
 
-    def __init__(self, pool: asyncpg.Pool, state_dir: Path | None) -> None:
+    def __init__(self, pool: asyncpg.Pool, state_dir: Path | None, poll_s: float = POLL_S) -> None:
         self.pool = pool
         self.state_dir = state_dir
+        self.poll_s = poll_s
         self.flags: Mapping[str, Ready | Broken] = {}
         # Of the newest change that was read; None until PostgreSQL was read once.
         self.seen: int | None = None
@@ -80,7 +83,8 @@ class Flags:
         while True:
             try:
                 # Not asyncio.wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
-                async with asyncio.timeout(POLL_S):
+                # What was heard while PostgreSQL was away is read as soon as it is back.
+                async with asyncio.timeout(POLL_S if self.is_away else self.poll_s):
                     await self.news.wait()
             except TimeoutError:
                 pass
