@@ -19,7 +19,8 @@ BURST = 100
 
 
 async def measure(form: Form, report: Callable[[str], None]) -> list[Figure]:
-    bursts = int(form.choose(3, 50))
+    # The first one finds receive windows that are small still: 12 ms more than the others. As one of three it was a tenth of the figure.
+    bursts = int(form.choose(8, 50))
     of_nchan: list[float] = []
     own: list[float] = []
     async with tidings() as running:
@@ -35,7 +36,8 @@ async def measure(form: Form, report: Callable[[str], None]) -> list[Figure]:
         for round_ in range(form.rounds):
             async with turn_of(running) as api:
                 target, events = audience.batches(running, api.port), bursts * BURST
-                seen = await streams(audience.source(api.port), STREAMS, target, events=events, burst=BURST, pids=[api.pid])
+                source, bound_s = audience.source(api.port), 30 + 3 * bursts
+                seen = await streams(source, STREAMS, target, events=events, burst=BURST, bound_s=bound_s, pids=[api.pid])
             own.append(seen.cpu_us_per_delivery)
             of_nchan += await beside(nchan, of_peer, report)
             report(f"round {round_ + 1}: {own[-1]:.3f} µs for a delivery, Nchan {of_nchan[-1] if of_nchan else float('nan'):.2f}")
