@@ -36,7 +36,7 @@ help:
 	@echo "make check   ruff, mypy --strict, direction of imports; the browser's types and sizes; Dockerfile, compose file, manifests, workflows, shell"
 	@echo "make audit   careless infrastructure (make infrastructure: that alone), and what is known against dependencies"
 	@echo "make fmt     format and fix what can be fixed"
-	@echo "make bench   how fast it is, beside its peers, in 10 minutes (BENCH_ARGS='fanout --rounds 5'); make bench-long takes longer"
+	@echo "make bench   how fast the core is, beside its peers, in 10 minutes (BENCH_ARGS=all, or 'fanout --rounds 5'); make bench-long takes longer"
 	@echo "make load    many people at once, and nothing unaccounted for (SCENARIO=smoke; HOST=… KEY=… for a product that runs; LOAD_ARGS=--list)"
 	@echo "make setup   install for development        make lock    renew the locks        make browser   build the browser's files"
 	@echo "make examples  build the examples of src/client/examples (make test does)"

@@ -15,7 +15,7 @@ from loadtests.chart import chart
 from loadtests.figures import Form
 from loadtests.peers import met
 from loadtests.report import as_json, heading, table
-from loadtests.running import MEASURES, Report, available, module_of, run_all
+from loadtests.running import CORE, MEASURES, Report, available, module_of, run_all
 from loadtests.versions import versions
 
 FOLDER = Path("build/bench")
@@ -44,13 +44,15 @@ def main(
 ) -> None:
     """How fast Tidings is, beside its peers and beside what this machine can do.
 
-    Runs every measure, or those named. Everything is real: PostgreSQL with durability, Valkey, sign-in, the log. Peers are brought by the
-    bench where that is possible, and skipped with a word where it is not.
+    Runs the core's measures, those named, or `all`. Everything is real: PostgreSQL with durability, Valkey, sign-in, the log. Peers are
+    brought by the bench where that is possible, and skipped with a word where it is not.
     """
     if lists:
         click.echo("\n".join(f"{name.ljust(10)} {module_of(name)[1]}" for name in available()))
         return
-    wanted = [*only, *named]
+    wanted = [*only, *named] or list(CORE)
+    if wanted == ["all"]:
+        wanted = available()
     for name in wanted:
         if name not in available():
             raise click.BadParameter(f"there is no measure {name!r}; there are {', '.join(available())}.")
@@ -59,7 +61,7 @@ def main(
     raise_descriptor_limit()
     form = Form(is_long=is_long, rounds=rounds, kept=kept and kept.absolute(), only_fills=only_fills)
     began = time.monotonic()
-    outcomes = asyncio.run(run_all([name for name in MEASURES if name in (wanted or available())], form, reporter(began)))
+    outcomes = asyncio.run(run_all([name for name in MEASURES if name in wanted], form, reporter(began)))
     known = versions(met)
     click.echo(f"\n{heading(known)}\n\n{table(outcomes)}\n")
     write(json_file, as_json(outcomes, form, known))

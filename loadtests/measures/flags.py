@@ -6,6 +6,7 @@ in-memory one, whose flag has no rules. A change: from its commit until an API p
 """
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -112,7 +113,7 @@ async def changes_known(changes: int, report: Callable[[str], None]) -> list[flo
             await change(running.database, number)
             committed = time.perf_counter()
             wanted = await running.database.system.fetchval("SELECT max(id) FROM flag_changes WHERE project = 0")
-            while min([await change_known(session, one) for one in (running.api.port, port)]) < wanted:
+            while min([await change_known(session, one) or 0 for one in (running.api.port, port)]) < wanted:
                 await asyncio.sleep(0.002)
             took.append((time.perf_counter() - committed) * 1000)
         report(f"known after {median(took):.0f} ms, the slowest after {max(took):.0f} ms")
@@ -127,14 +128,16 @@ async def change(database: Database, number: int) -> None:
 async def first_answer(session: aiohttp.ClientSession, port: int) -> None:
     async with asyncio.timeout(READY_WITHIN_S):
         while True:
-            try:
-                await change_known(session, port)
-                return
-            except (aiohttp.ClientError, StopIteration):
-                await asyncio.sleep(0.05)
+            with contextlib.suppress(aiohttp.ClientError):
+                if await change_known(session, port) is not None:
+                    return
+            await asyncio.sleep(0.05)
 
 
-async def change_known(session: aiohttp.ClientSession, port: int) -> int:
+async def change_known(session: aiohttp.ClientSession, port: int) -> int | None:
+    """None before it has looked."""
     async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
-        lines = (await answer.text()).splitlines()
-    return int(float(next(line for line in lines if line.startswith("tidings_flags_change{")).split()[1]))
+        for line in (await answer.text()).splitlines():
+            if line.startswith("tidings_flags_change{"):
+                return int(float(line.split()[1]))
+    return None
