@@ -231,7 +231,7 @@ async def open_house(database: Database, settings: Settings, tenant: Tenant, pro
         await house.settled()  # the project's own first events
         yield house
     await edge.drain()
-    server.should_exit = True
+    server.end()
     await serving
     await edge.stop()
 
