@@ -60,7 +60,9 @@ async def main(settings: Settings) -> None:
 
 async def take_jobs(redis_url: str, sender: Sender, clock: Callable[[], float] = time.monotonic) -> None:
     """ARQ's worker ends when Redis goes away, which is told once each time: then another begins as soon as it is back.
-    clock: seconds."""
+
+    clock: in seconds.
+    """
     is_told = False
     while True:
         queue, began = open_queue(redis_url), clock()

@@ -20,7 +20,7 @@ from tidings.access.cache import AccessCache
 from tidings.access.guards import dependencies, refuse_credentials_in_url
 from tidings.access.projects import create_project
 from tidings.flags import routes as flag_routes
-from tidings.flags.flags import Flags
+from tidings.flags.flags import POLL_S, Flags
 from tidings.flags.store import DEPLOYMENT, set_flag
 from tidings.flags.structs import Definition, FlagInfo
 from tidings.platform.postgres import Database
@@ -29,6 +29,9 @@ from tidings.platform.secrets import load_secret
 from tidings.settings import Settings
 
 __all__ = ["database", "state_dir"]
+
+# Between two looks: never, in a test.
+HOUR_S = 3600.0
 
 
 @asynccontextmanager
@@ -71,9 +74,9 @@ async def set_(database: Database, key: str, definition: Definition | None = Non
 
 
 @asynccontextmanager
-async def knowing(pool: asyncpg.Pool, state_dir: Path | None = None) -> AsyncIterator[Flags]:
+async def knowing(pool: asyncpg.Pool, state_dir: Path | None = None, poll_s: float = POLL_S) -> AsyncIterator[Flags]:
     """The flags as a process knows them."""
-    flags = Flags(pool, state_dir)
+    flags = Flags(pool, state_dir, poll_s)
     await flags.start()
     yield flags
     await flags.stop()

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from processes.test_command_line import as_json, tidings_command
 from running import SECRET, Running, until
 
-from flags.conftest import holds, knowing, set_
+from flags.conftest import HOUR_S, holds, knowing, set_
 from tidings.cli.commands import main
 from tidings.cli.flags import context_of
 from tidings.flags.known import KEPT_CONNECTIONS, SHORT_PUBLISH
@@ -71,6 +71,18 @@ async def test_while_postgresql_is_away_and_across_a_restart_the_last_value_hold
             await set_(tidings.database, "kept.here")
             await holds(lambda: flags.resolve("kept.here", {}, None).value is True, "what was changed meanwhile")
             await set_(tidings.database, "kept.here", OFF)
+
+
+async def test_what_was_heard_while_postgresql_was_away_is_read_when_it_is_back(tidings: Running) -> None:
+    async with patient_pool(tidings.servers.database_url) as pool, knowing(pool, poll_s=HOUR_S) as flags:
+        await set_(tidings.database, "heard.of", OFF)
+        # Not killed: this server answers before it has written.
+        await tidings.postgres.end()
+        flags.news.set()
+        await holds(lambda: flags.is_away, "PostgreSQL is missed")
+        assert "heard.of" not in flags.flags
+        await tidings.postgres.start()
+        await holds(lambda: "heard.of" in flags.flags, "what it heard of", 30)
 
 
 async def test_where_nothing_can_be_written_flags_are_kept_in_memory(database: Database, tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 from outbound.ground import OK, answering, serving
-from own_database import SHARDS, own_database
+from own_database import SHARDS, own_database, sequencing
 from running import SECRET, Servers
 
-from flags.conftest import holds, set_
+from flags.conftest import HOUR_S, holds, set_
 from tidings.access.projects import create_project
 from tidings.app import Process, create_front, open_process
 from tidings.flags.halts import OFF, ON
@@ -22,16 +22,22 @@ from tidings.stream.shortcut import Shortcut
 
 @pytest.fixture(scope="module")
 async def process(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Process]:
-    """What an API process holds."""
-    async with own_database(servers) as (url, _):
+    """What an API process holds. By itself it looks for flags in an hour: what it knows of them, the log told."""
+    async with own_database(servers) as (url, _), sequencing(servers, url):
         state: Path = tmp_path_factory.mktemp("state")
         settings = Settings(
             database_url=url, redis_url=servers.redis_url, state_dir=state, secret_key=SECRET, outbound_allow=(ip_network("127.0.0.0/8"),)
         )
         process = await open_process(settings)
+        process.flags.poll_s = HOUR_S
         await process.start()
         yield process
         await process.stop()
+
+
+async def test_a_change_is_known_when_its_event_comes_by(process: Process) -> None:
+    await set_(process.database, "comes.by", OFF)
+    await holds(lambda: "comes.by" in process.flags.flags, "the flag is known")
 
 
 async def switch(process: Process, known: Known, on: bool) -> None:

@@ -82,7 +82,8 @@ async def post_run(
         now = await time_of(connection)
         if not await is_followed(connection, now):
             raise Conflict(
-                "Nobody would do it: no backups' worker has looked at this database of late. Run one, with TIDINGS_BACKUP_URL and a plan."
+                "Nobody would do it: no backups' worker has looked at this database of late. "
+                "Run one, with TIDINGS_BACKUP_URL and a TIDINGS_BACKUP_SCHEDULE that names something."
             )
         run = await ask(connection, data.task, holder.actor, now)
     assert settings.redis_url is not None

@@ -53,8 +53,7 @@ class Flags:
         """Returns when they are known, from PostgreSQL or, while that is away, as they were last."""
         if self.state_dir is not None:
             self.take(kept(self.state_dir))
-        await self.try_look()
-        self.task = asyncio.create_task(self.follow())
+        self.task = asyncio.create_task(self.follow(await self.try_look()))
 
     async def stop(self) -> None:
         await end_tasks([self.task])
@@ -79,20 +78,20 @@ class Flags:
         if event.type == CHANGED and event.project == DEPLOYMENT.id:
             self.news.set()
 
-    async def follow(self) -> None:
+    async def follow(self, has_looked: bool) -> None:
         while True:
             try:
                 # Not asyncio.wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
-                # What was heard while PostgreSQL was away is read as soon as it is back.
-                async with asyncio.timeout(POLL_S if self.is_away else self.poll_s):
+                # What was heard and could not be read is tried again soon.
+                async with asyncio.timeout(self.poll_s if has_looked else POLL_S):
                     await self.news.wait()
             except TimeoutError:
                 pass
             self.news.clear()
-            await self.try_look()
+            has_looked = await self.try_look()
 
-    async def try_look(self) -> None:
-        """Whatever it meets, what is known stays."""
+    async def try_look(self) -> bool:
+        """Whether it could. Whatever it meets, what is known stays."""
         try:
             await self.look()
         except POSTGRES_AWAY as error:
@@ -103,6 +102,8 @@ class Flags:
             logger.exception("flags cannot be read; the last ones known hold")
         else:
             self.is_away = False
+            return True
+        return False
 
     async def look(self) -> None:
         newest = await self.pool.fetchval(NEWEST, DEPLOYMENT.id, timeout=PATIENCE_S) or 0

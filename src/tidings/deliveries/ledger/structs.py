@@ -12,7 +12,7 @@ DeliveryId = Annotated[str, Meta(examples=["019ab3f2-7c41-7d3e-9a52-6f0e1c8b2a47
 ReplayId = Annotated[str, Meta(examples=["rpl_9x4bq1v8z3dw7k2m"])]
 EndpointKey = Annotated[str, Meta(min_length=1, max_length=100, examples=["ep_7k2m9x4bq1v8z3dw"])]
 IntegrationKey = Annotated[str, Meta(min_length=1, max_length=100, examples=["int_7k2m9x4bq1v8z3dw"])]
-# Of delivered ones each is read: 100,000 take 1 to 2 s of the request.
+# Of delivered ones each is read: a million took 10 to 24 s of the request that begins a replay.
 MOST_COUNTED = 100_000
 
 
